@@ -1,0 +1,253 @@
+"""The contracts between edgevid and the runtimes it compiles for.
+
+A **target** is one runtime: it says what a device can do (`Capability`), turns a
+lowered graph into an `Artifact` on disk, and opens an artifact as a `Session`.
+Everything that verifies, measures or streams uses sessions and nothing else, so a new
+target is a new module under ``targets`` and no other change.
+
+Clips are ``uint8`` RGB frames of shape ``[N, T, H, W, 3]``; logits are ``float32`` of
+shape ``[N, classes]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx_ir as ir
+    from numpy.typing import NDArray
+
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "PRECISIONS",
+    "TOLERANCES",
+    "Artifact",
+    "Capability",
+    "CompileOptions",
+    "Device",
+    "Normalization",
+    "Precision",
+    "RunSettings",
+    "Sampling",
+    "Session",
+    "Sourced",
+    "Target",
+    "TensorSpec",
+]
+
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+TOLERANCES: Mapping[Precision, float] = {"fp32": 1e-4, "bf16": 2e-2, "fp16": 2e-2, "int8": 1e-1}
+"""Largest ``max|a-b| / max|b|`` against the float reference. An int8 result is held to a
+signal-to-quantization-noise ratio of 20 dB, which is a relative error of 0.1."""
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True)
+class Sourced:
+    """A setting together with where it came from: ``keys``, ``name``, ``preset``, ``flag``, ``default``."""
+
+    value: Any
+    source: str
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """``(pixel - mean) / std`` per channel, pixels from 0 to 255.
+
+    ``color`` is the order of the channels that the network was trained on; ``mean`` and
+    ``std`` are given in that order.
+    """
+
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    color: Literal["RGB", "BGR"] = "RGB"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which frames of a video are looked at, and which part of them.
+
+    Attributes:
+        mode: ``uniform`` takes the centre of each of ``segments`` equal parts (TSN);
+            ``dense`` takes ``segments`` frames from a window of ``window`` frames.
+        segments: T, frames a clip.
+        window: frames that a dense clip spans; the stride is ``window // segments``.
+        clips: temporal clips a video.
+        crops: 1 (centre) or 3 (left, centre, right or top, centre, bottom).
+        resize: pixels of the short side after resizing.
+        crop: pixels of the square crop.
+        library: whose resize is followed: ``pil`` (antialiased bilinear) or ``opencv``.
+        average: what is averaged over clips and crops: ``logits`` or ``softmax``.
+    """
+
+    segments: int = 8
+    mode: Literal["uniform", "dense"] = "uniform"
+    window: int = 64
+    clips: int = 1
+    crops: Literal[1, 3] = 1
+    resize: int = 256
+    crop: int = 224
+    library: Literal["pil", "opencv"] = "pil"
+    average: Literal["logits", "softmax"] = "logits"
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name, shape and numpy dtype name of one input or output."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a session uses the device.
+
+    ``None`` leaves the choice to the runtime. ``hint`` is what the runtime optimizes for.
+    """
+
+    threads: int | None = None
+    streams: int | None = None
+    hint: Literal["latency", "throughput"] = "latency"
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device as its profile describes it (``targets/devices/NAME.toml``).
+
+    ``precisions`` are native; ``emulated`` ones give the right answer, slower, for the
+    reason given. ``is_this_machine`` is decided by looking at the machine, never assumed.
+    """
+
+    name: str
+    title: str
+    target: str
+    isa: tuple[str, ...]
+    precisions: tuple[Precision, ...]
+    emulated: Mapping[Precision, str] = field(default_factory=dict)
+    note: str = ""
+    is_this_machine: bool = False
+
+
+@dataclass(frozen=True)
+class Capability:
+    """What a target can do on a device, and for all that is missing the reason in words.
+
+    Attributes:
+        available: the runtime is installed and can open artifacts here.
+        reason: why not, with the way out; empty when available.
+        version: of the runtime, empty when it is not installed.
+        precisions: those that can be compiled for, in order of preference.
+        missing: precision to the reason why the device lacks it.
+        opset: highest ONNX opset that the runtime reads.
+        forbidden_ops: operations it refuses or computes wrongly.
+        lowerings: names of the shift lowerings to try for one clip, the default first.
+        batch_lowerings: the same for several clips.
+    """
+
+    available: bool
+    reason: str
+    version: str
+    precisions: tuple[Precision, ...]
+    missing: Mapping[Precision, str]
+    opset: int
+    forbidden_ops: frozenset[str]
+    lowerings: tuple[str, ...]
+    batch_lowerings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """What `Target.compile` is asked for. ``folder`` exists and is empty."""
+
+    device: Device
+    folder: Path
+    precision: Precision = "fp32"
+    batch: int = 1
+    lowering: str = ""
+    settings: RunSettings = RunSettings()
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One compiled network on disk: a folder that its runtime opens without edgevid."""
+
+    target: str
+    folder: Path
+    entry: str
+    precision: Precision
+    batch: int
+    lowering: str
+    input: TensorSpec
+    output: TensorSpec
+    settings: RunSettings = RunSettings()
+
+    @property
+    def path(self) -> Path:
+        """The file that the runtime is pointed at."""
+        return self.folder / self.entry
+
+
+@runtime_checkable
+class Session(Protocol):
+    """An open network. A context manager; closing twice is harmless."""
+
+    @property
+    def input(self) -> TensorSpec:
+        """The clip it takes."""
+
+    @property
+    def output(self) -> TensorSpec:
+        """The logits it returns."""
+
+    def run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
+        """Logits ``[N, classes]`` of a clip of exactly ``input.shape`` and ``input.dtype``.
+
+        Raises:
+            TargetError: wrong shape or dtype, or the session is closed.
+        """
+
+    def step(self, frame: NDArray[Any]) -> NDArray[np.float32]:
+        """Logits after one more frame; `TargetError` unless compiled for streaming."""
+
+    def reset(self) -> None:
+        """Forget all frames; `TargetError` unless compiled for streaming."""
+
+    def close(self) -> None:
+        """Release the runtime's resources."""
+
+    def __enter__(self) -> Session: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Target(Protocol):
+    """One runtime. ``targets/NAME.py`` (or a folder) exposes one as ``target()``."""
+
+    @property
+    def name(self) -> str: ...
+
+    def probe(self, device: Device) -> Capability:
+        """What this runtime can do on ``device``; never raises for what is missing."""
+
+    def compile(self, graph: ir.Model, options: CompileOptions) -> Artifact:
+        """Write an artifact for a lowered graph with static shapes into ``options.folder``."""
+
+    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> Session:
+        """Open an artifact on this machine; ``settings`` replace the compiled-in ones."""
