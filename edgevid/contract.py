@@ -145,8 +145,9 @@ class Capability:
     """What a target can do on a device, and for all that is missing the reason in words.
 
     Attributes:
-        available: the runtime is installed and can open artifacts here.
-        reason: why not, with the way out; empty when available.
+        compiles: artifacts can be made here.
+        executes: artifacts can be run here, and what they return means something.
+        reason: why not, with the way out; empty when both hold.
         version: of the runtime, empty when it is not installed.
         precisions: those that can be compiled for, in order of preference.
         missing: precision to the reason why the device lacks it.
@@ -156,7 +157,8 @@ class Capability:
         batch_lowerings: the same for several clips.
     """
 
-    available: bool
+    compiles: bool
+    executes: bool
     reason: str
     version: str
     precisions: tuple[Precision, ...]

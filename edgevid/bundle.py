@@ -1,0 +1,259 @@
+"""What lies on disk: a folder with a compiled network and all that is needed to trust it.
+
+::
+
+    BUNDLE/
+      manifest.json           versions, hashes, settings with their sources, verification results
+      golden/*.npy            clips, and the float reference's logits for them
+      artifacts/batch1/       what the vendor's runtime opens, and example.py that does so
+      artifacts/batch16/
+
+A bundle is written beside its place and renamed, so that it is never half there; opening it
+checks every hash. Nothing in it is a pickle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from edgevid import targets
+from edgevid.contract import Artifact, RunSettings, Session
+from edgevid.errors import BundleError, BundleIntegrityError, BundleVersionError, ConfigError
+from edgevid.graph.verify import Expectation
+from edgevid.manifest import SCHEMA_VERSION, Manifest
+
+__all__ = ["Bundle", "check_place", "new_bundle", "save_expectation", "seal", "sha256"]
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened, checked bundle.
+
+    Example:
+        >>> bundle = Bundle.open("tsm.bundle")
+        >>> with bundle.session() as session:
+        ...     logits = session.run(clip)
+    """
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Bundle:
+        """Read the manifest and check every file against its hash.
+
+        Raises:
+            BundleError: no bundle there, or its manifest is damaged.
+            BundleVersionError: written by a newer edgevid.
+            BundleIntegrityError: a file is missing, changed, or outside the folder.
+        """
+        folder = Path(path)
+        manifest = _read_manifest(folder)
+        for name, digest in manifest.files.items():
+            file = _inside(folder, name)
+            if not file.is_file():
+                raise BundleIntegrityError(
+                    f"the bundle lacks {name}", where=folder, fix="copy the whole folder, or compile again"
+                )
+            if sha256(file) != digest:
+                raise BundleIntegrityError(
+                    f"{name} has changed since it was compiled",
+                    where=file,
+                    fix="copy it again, or compile again",
+                )
+        return cls(folder, manifest)
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """The batch sizes that were compiled, smallest first."""
+        return tuple(sorted(record.batch for record in self.manifest.artifacts))
+
+    def artifact(self, batch: int | None = None) -> Artifact:
+        """The artifact of a batch size; the smallest by default.
+
+        Raises:
+            ConfigError: that batch was not compiled.
+        """
+        wanted = self.batches[0] if batch is None else batch
+        for record in self.manifest.artifacts:
+            if record.batch == wanted:
+                _inside(self.path, f"{record.folder}/{record.entry}")
+                return record.artifact(self.path, self.manifest)
+        have = ", ".join(map(str, self.batches))
+        raise ConfigError(
+            f"the bundle has no artifact for batch {wanted}",
+            where=self.path,
+            fix=f"use batch {have}, or compile with --batch {wanted}",
+        )
+
+    def session(self, batch: int | None = None, settings: RunSettings | None = None) -> Session:
+        """Open an artifact on this machine; a context manager.
+
+        Raises:
+            TargetError: its runtime is missing or refuses it.
+        """
+        artifact = self.artifact(batch)
+        return targets.find(artifact.target).open(artifact, settings)
+
+    def expectations(self) -> list[Expectation]:
+        """The recorded clips and the float reference's logits for them."""
+        found = []
+        for name in self.manifest.golden:
+            clips = np.load(_inside(self.path, f"golden/{name}.clips.npy"), allow_pickle=False)
+            logits = np.load(_inside(self.path, f"golden/{name}.logits.npy"), allow_pickle=False)
+            found.append(Expectation(name.replace("_", " "), clips, logits))
+        return found
+
+    @property
+    def golden_clip(self) -> NDArray[Any]:
+        """The first golden clip, ``[1, T, H, W, 3]``."""
+        return self.expectations()[0].clips[:1]
+
+
+@contextlib.contextmanager
+def new_bundle(place: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes ``place`` when the block ends without an error.
+
+    On any error, an interrupt included, the folder goes away and an older bundle stays.
+
+    Raises:
+        BundleError: ``place`` is something other than a bundle, or the disk is full.
+    """
+    place = place.absolute()
+    check_place(place)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".partial", dir=place.parent))
+    except OSError as error:
+        raise _disk_error(error, place) from error
+    try:
+        yield draft
+        draft.chmod(0o755)
+        _sync(draft)
+        _replace(draft, place)
+    except OSError as error:
+        raise _disk_error(error, place) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def check_place(place: Path) -> None:
+    """Raise `BundleError` if writing a bundle to ``place`` would destroy something else."""
+    if place.is_dir() and not (place / MANIFEST).is_file() and any(place.iterdir()):
+        raise BundleError(
+            "the folder is there and is no bundle", where=place, fix="give another -o, or empty it"
+        )
+    if place.exists() and not place.is_dir():
+        raise BundleError("a file of that name is there", where=place, fix="give another -o")
+
+
+def save_expectation(folder: Path, expectation: Expectation) -> str:
+    """Write golden data into a bundle's folder; returns its name for the manifest."""
+    name = expectation.name.replace(" ", "_")
+    (folder / "golden").mkdir(exist_ok=True)
+    np.save(folder / "golden" / f"{name}.clips.npy", expectation.clips, allow_pickle=False)
+    np.save(folder / "golden" / f"{name}.logits.npy", expectation.logits, allow_pickle=False)
+    return name
+
+
+def seal(folder: Path, manifest: Manifest) -> None:
+    """Hash every file of a draft and write its manifest, the last file to be written."""
+    files = {
+        path.relative_to(folder).as_posix(): sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+    text = manifest.model_copy(update={"files": files}).model_dump_json(indent=2)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    file = folder / MANIFEST
+    if not file.is_file():
+        raise BundleError(
+            "no bundle there: manifest.json is missing",
+            where=folder,
+            fix="give the folder that compile wrote",
+        )
+    try:
+        text = file.read_text(encoding="utf-8")
+        head = Manifest.head(text)
+        if head > SCHEMA_VERSION:
+            raise BundleVersionError(
+                f"the bundle has schema {head}, this edgevid reads up to {SCHEMA_VERSION}",
+                where=file,
+                fix="pip install --upgrade edgevid, or compile again with this version",
+            )
+        return Manifest.model_validate_json(text)
+    except (ValidationError, ConfigError, ValueError, OSError) as error:
+        raise BundleError(f"the manifest is damaged: {error}", where=file, fix="compile again") from error
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """``folder/name``, refused when the name climbs out of the folder."""
+    parts = PurePosixPath(name)
+    file = folder / parts
+    if parts.is_absolute() or ".." in parts.parts or not file.resolve().is_relative_to(folder.resolve()):
+        raise BundleIntegrityError(
+            f"the manifest names a file outside the bundle: {name}",
+            where=folder,
+            fix="do not use this bundle: it was tampered with",
+        )
+    return file
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _sync(folder: Path) -> None:
+    """Force the files to disk, so that a full disk is noticed before the old bundle goes."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _replace(draft: Path, place: Path) -> None:
+    if not place.exists():
+        draft.rename(place)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".old", dir=place.parent))
+    place.rename(old / place.name)
+    try:
+        draft.rename(place)
+    except BaseException:
+        (old / place.name).rename(place)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _disk_error(error: OSError, place: Path) -> BundleError:
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    what = "the disk is full" if full else f"the bundle cannot be written: {error.strerror or error}"
+    kept = "; the bundle that was there is unchanged" if place.exists() else ""
+    fix = (
+        "free some space, or give -o on another disk" if full else "give -o in a folder that you may write to"
+    )
+    return BundleError(what + kept, where=error.filename or place, fix=fix)

@@ -1,0 +1,274 @@
+"""The journey from a checkpoint to a verified bundle.
+
+read → export → choose golden data → for each batch: lower, compile, verify → seal. Every step
+is a function of another module; here they are put in order.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import edgevid
+from edgevid import targets
+from edgevid.bundle import Bundle, check_place, new_bundle, save_expectation, seal, sha256
+from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings, Session
+from edgevid.errors import ConfigError, LoweringError, MissingDependencyError
+from edgevid.graph.verify import Expectation, Verification, verify
+from edgevid.manifest import (
+    ArtifactRecord,
+    CheckRecord,
+    Manifest,
+    ReferenceRecord,
+    SettingRecord,
+    ShiftRecord,
+    Status,
+)
+from edgevid.targets import onnxruntime as reference_target
+from edgevid.targets._profiles import device as find_device
+from edgevid.targets._profiles import require_precision
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from edgevid.checkpoints import Checkpoint
+
+__all__ = ["Plan", "compile_checkpoint", "plan"]
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A compile request that was checked before anything slow began."""
+
+    device: Device
+    capability: Capability
+    precision: Precision
+    batches: tuple[int, ...]
+    lowering: str
+    settings: RunSettings
+
+    def lowering_for(self, batch: int) -> str:
+        """The lowering of a batch size: the one asked for, or the device's default."""
+        if self.lowering != "auto":
+            return self.lowering
+        return (self.capability.lowerings if batch == 1 else self.capability.batch_lowerings)[0]
+
+
+def plan(
+    device: str = "host",
+    precision: str = "fp32",
+    *,
+    lowering: str = "auto",
+    batches: Sequence[int] = (1,),
+    settings: RunSettings | None = None,
+) -> Plan:
+    """Check a request against the device.
+
+    Raises:
+        UnknownDeviceError, UnsupportedPrecisionError, LoweringError, ConfigError: with the
+            alternatives.
+        MissingDependencyError: the target cannot compile here.
+    """
+    found = find_device(device)
+    checked = require_precision(precision, found)
+    capability = targets.find(found.target).probe(found)
+    if not capability.compiles:
+        raise MissingDependencyError(capability.reason, where=found.name)
+    if not batches or any(batch < 1 for batch in batches):
+        raise ConfigError(
+            f"batch sizes {list(batches)}", where="--batch", fix="give sizes from 1, as in 1,16"
+        )
+    known = sorted({*capability.lowerings, *capability.batch_lowerings})
+    if lowering != "auto" and lowering not in known:
+        raise LoweringError(
+            f"unknown lowering {lowering!r} for {found.target}",
+            where="--lowering",
+            fix=f"auto, {', '.join(known)}",
+        )
+    unique = tuple(sorted(set(batches)))
+    return Plan(found, capability, checked, unique, lowering, settings or RunSettings())
+
+
+def compile_checkpoint(
+    checkpoint: str | os.PathLike[str] | Checkpoint,
+    output: str | os.PathLike[str],
+    *,
+    device: str = "host",
+    precision: str = "fp32",
+    lowering: str = "auto",
+    batches: Sequence[int] = (1,),
+    settings: RunSettings | None = None,
+    say: Say = lambda _: None,
+    **flags: Any,
+) -> Bundle:
+    """Compile a checkpoint for a device and prove the result.
+
+    Args:
+        checkpoint: a file of any layout that `edgevid.checkpoints` knows, or one read already.
+        output: where the bundle goes; an older bundle there is replaced in one step.
+        device: a profile's name, see ``edgevid devices``.
+        precision: fp32, bf16 or fp16, as the device has it.
+        lowering: of the shift, or ``auto`` for the device's default.
+        batches: one artifact for each.
+        settings: threads, streams and hint that are written into the bundle.
+        say: is told each step.
+        flags: what the checkpoint does not say, as for `edgevid.checkpoints.read`.
+
+    Returns:
+        The opened bundle.
+
+    Raises:
+        EdgevidError: of the step that failed; nothing is written then.
+    """
+    place = Path(output)
+    check_place(place)
+    request = plan(device, precision, lowering=lowering, batches=batches, settings=settings)
+
+    from edgevid.checkpoints import Checkpoint, read
+
+    if not isinstance(checkpoint, Checkpoint):
+        say(f"reading {os.fspath(checkpoint)}")
+        checkpoint = read(Path(checkpoint), **flags)
+    elif flags:
+        raise ConfigError(
+            f"flags for a checkpoint that was read already: {', '.join(flags)}", fix="give them to read()"
+        )
+    with new_bundle(place) as draft:
+        _fill(draft, checkpoint, request, say)
+    say("checking the bundle's files")
+    return Bundle.open(place)
+
+
+def _fill(draft: Path, checkpoint: Checkpoint, request: Plan, say: Say) -> None:
+    from edgevid.graph.export import export
+    from edgevid.graph.golden import choose_golden
+    from edgevid.graph.prelude import with_uint8_clips
+
+    network = checkpoint.network()
+    say("exporting the graph")
+    graph = with_uint8_clips(export(network), checkpoint.normalization)
+    say("running the float32 reference and its negative controls")
+    golden = choose_golden(graph, _open_reference, request.precision)
+    names = [save_expectation(draft, part) for part in golden.expectations]
+    records = []
+    for batch in request.batches:
+        if batch > 1:
+            graph = with_uint8_clips(export(network, batch=batch), checkpoint.normalization)
+        records.append(_compile_batch(draft, graph, batch, request, golden.expectations, say))
+    executed = request.capability.executes
+    status: Status = "compiled, not executed"
+    if executed:
+        status = "verified on the device" if request.device.is_this_machine else "compiled, not measured"
+    seal(
+        draft,
+        _manifest(
+            checkpoint,
+            request,
+            status=status,
+            shifts=[
+                ShiftRecord(
+                    name=name, segments=spec.segments, layout=spec.layout.value, moves=list(spec.flat)
+                )
+                for name, spec in network.shift_specs()
+            ],
+            artifacts=records,
+            golden=names,
+            reference=ReferenceRecord(
+                runtime=f"onnxruntime {reference_target.target().probe(request.device).version}",
+                shift_removed=golden.removed,
+                shift_swapped=golden.swapped,
+            ),
+        ),
+    )
+
+
+def _compile_batch(
+    draft: Path, graph: ir.Model, batch: int, request: Plan, expected: Sequence[Expectation], say: Say
+) -> ArtifactRecord:
+    from edgevid.graph.lower import lower
+
+    name = request.lowering_for(batch)
+    say(f"compiling batch {batch} for {request.device.name}, {request.precision}, shift as {name}")
+    folder = draft / "artifacts" / f"batch{batch}"
+    folder.mkdir(parents=True)
+    runtime = targets.find(request.device.target)
+    options = CompileOptions(
+        device=request.device,
+        folder=folder,
+        precision=request.precision,
+        batch=batch,
+        lowering=name,
+        settings=request.settings,
+    )
+    artifact = runtime.compile(lower(graph, name), options)
+    checks: tuple[CheckRecord, ...] = ()
+    if request.capability.executes:
+        say(f"verifying batch {batch}")
+        with runtime.open(artifact) as session:
+            result = verify(session, expected, request.precision)
+        result.raise_if_failed(f"{request.device.name}, batch {batch}, lowering {name}")
+        checks = check_records(result)
+    return ArtifactRecord(
+        folder=folder.relative_to(draft).as_posix(),
+        entry=artifact.entry,
+        batch=batch,
+        lowering=name,
+        input=artifact.input,
+        output=artifact.output,
+        checks=list(checks),
+    )
+
+
+def check_records(result: Verification) -> tuple[CheckRecord, ...]:
+    """A verification as the manifest keeps it."""
+    return tuple(CheckRecord(name=c.name, passed=c.passed, detail=c.detail) for c in result.checks)
+
+
+def _open_reference(graph: ir.Model) -> Session:
+    """A canonical graph in ONNX Runtime; its file is gone again as soon as it is loaded."""
+    reference = reference_target.target()
+    with tempfile.TemporaryDirectory(prefix="edgevid-") as folder:
+        options = CompileOptions(
+            device=find_device("reference"), folder=Path(folder), lowering="function", batch=1
+        )
+        artifact: Artifact = reference.compile(graph, options)
+        return reference.open(artifact)
+
+
+def _manifest(checkpoint: Checkpoint, request: Plan, **found: Any) -> Manifest:
+    from edgevid.models.cost import cost
+
+    work = cost(checkpoint.config)
+    notes = [reason for kind, reason in request.device.emulated.items() if kind == request.precision]
+    if request.device.note:
+        notes.append(request.device.note)
+    return Manifest(
+        edgevid=edgevid.__version__,
+        source=Path(checkpoint.path).name,
+        source_sha256=sha256(Path(checkpoint.path)),
+        layout=checkpoint.layout,
+        network=checkpoint.config.model_dump(mode="json"),
+        parameters=work.parameters,
+        macs=work.macs,
+        labels=list(checkpoint.labels) if checkpoint.labels else None,
+        normalization=checkpoint.normalization,
+        sampling=checkpoint.sampling,
+        provenance={
+            name: SettingRecord(value=str(setting.value), source=setting.source)
+            for name, setting in checkpoint.settings.items()
+        },
+        device=request.device.name,
+        device_title=request.device.title,
+        target=request.device.target,
+        runtime=f"{request.device.target} {request.capability.version}",
+        precision=request.precision,
+        settings=request.settings,
+        notes=notes,
+        **found,
+    )

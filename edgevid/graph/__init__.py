@@ -1,0 +1,1 @@
+"""ONNX graphs in which every shift is one operation: export, lowering, verification."""

@@ -1,0 +1,73 @@
+"""Put frames as a camera gives them in front of a network.
+
+Normalization inside the graph means that every runtime is fed the same ``uint8`` RGB frames.
+It stands before the first convolution, whose zero padding therefore stays a zero of the
+normalized range, as in training.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+from onnx_ir import tape
+
+from edgevid.contract import Normalization
+from edgevid.errors import GraphError
+
+__all__ = ["with_uint8_clips"]
+
+
+def with_uint8_clips(model: ir.Model, normalization: Normalization) -> ir.Model:
+    """A copy of ``model`` that takes ``clips`` uint8 ``[N, T, H, W, 3]`` in RGB order.
+
+    Requires one float32 input ``[N, T, 3, H, W]``.
+
+    Raises:
+        GraphError: the input is something else.
+    """
+    changed = model.clone()
+    (frames,) = changed.graph.inputs
+    if frames.shape is None or len(frames.shape) != 5 or frames.shape[2] != 3:
+        raise GraphError(f"the network's input {frames.shape} is not [N, T, 3, H, W]", where=frames.name)
+    batch, segments, _, height, width = frames.shape
+    clips = ir.Value(
+        name="clips",
+        type=ir.TensorType(ir.DataType.UINT8),
+        shape=ir.Shape([batch, segments, height, width, 3]),
+    )
+    steps = tape.Tape()
+
+    def constant(values: object, dtype: type, name: str) -> ir.Value:
+        tensor = ir.tensor(np.array(values, dtype))
+        value = ir.Value(
+            name=f"normalization.{name}.values",
+            const_value=tensor,
+            type=ir.TensorType(tensor.dtype),
+            shape=ir.Shape(tensor.shape.numpy()),
+        )
+        changed.graph.register_initializer(value)
+        return value
+
+    def planes(values: tuple[float, float, float]) -> np.ndarray:
+        return np.array(values, np.float64).reshape(3, 1, 1)
+
+    pixels = steps.op("Transpose", [clips], {"perm": [0, 1, 4, 2, 3]}, name="normalization.planes")
+    if normalization.color == "BGR":
+        order = constant([2, 1, 0], np.int64, "order")
+        pixels = steps.op("Gather", [pixels, order], {"axis": 2}, name="normalization.bgr")
+    pixels = steps.op("Cast", [pixels], {"to": ir.DataType.FLOAT.value}, name="normalization.cast")
+    if any(normalization.mean):
+        mean = constant(planes(normalization.mean), np.float32, "mean")
+        pixels = steps.op("Sub", [pixels, mean], name="normalization.center")
+    if any(value != 1 for value in normalization.std):
+        scale = constant(1 / planes(normalization.std), np.float32, "scale")
+        pixels = steps.op("Mul", [pixels, scale], name="normalization.scale")
+    for node in steps.nodes:
+        node.outputs[0].name = node.name
+    pixels.type, pixels.shape = frames.type, frames.shape
+
+    first = next(iter(changed.graph))
+    ir.convenience.replace_all_uses_with(frames, pixels)
+    changed.graph.insert_before(first, steps.nodes)
+    changed.graph.inputs[0] = clips
+    return changed

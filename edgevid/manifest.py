@@ -1,0 +1,136 @@
+"""The manifest of a bundle: every fact about it, validated when it is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edgevid.contract import Artifact, Normalization, Precision, RunSettings, Sampling, TensorSpec
+from edgevid.errors import ConfigError
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "ArtifactRecord",
+    "CheckRecord",
+    "Manifest",
+    "ReferenceRecord",
+    "SettingRecord",
+    "ShiftRecord",
+    "Status",
+]
+
+SCHEMA_VERSION: Literal[1] = 1
+
+Status = Literal["verified on the device", "compiled, not measured", "compiled, not executed"]
+"""How far a bundle came. ``compiled, not measured``: it was verified, but on another machine
+than the device it is for. ``compiled, not executed``: nothing here could run it."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SettingRecord(_Record):
+    """A setting and where it came from."""
+
+    value: Any
+    source: str
+
+
+class ShiftRecord(_Record):
+    """One shift of the network: ``moves`` are five numbers each (start, stop, dt, dh, dw)."""
+
+    name: str
+    segments: int
+    layout: str
+    moves: list[int]
+
+
+class CheckRecord(_Record):
+    """One answer of `edgevid.graph.verify`."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class ReferenceRecord(_Record):
+    """What the golden clip tells apart: relative change of the logits when a shift is wrong."""
+
+    runtime: str
+    shift_removed: float | None
+    shift_swapped: float | None
+
+
+class ArtifactRecord(_Record):
+    """One compiled network, of one batch size."""
+
+    folder: str
+    entry: str
+    batch: int = Field(ge=1)
+    lowering: str
+    input: TensorSpec
+    output: TensorSpec
+    checks: list[CheckRecord] = []
+
+    def artifact(self, folder: Path, manifest: Manifest) -> Artifact:
+        """As the target takes it."""
+        return Artifact(
+            target=manifest.target,
+            folder=folder / self.folder,
+            entry=self.entry,
+            precision=manifest.precision,
+            batch=self.batch,
+            lowering=self.lowering,
+            input=self.input,
+            output=self.output,
+            settings=manifest.settings,
+        )
+
+
+class Manifest(_Record):
+    """Everything that is known about a bundle."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    edgevid: str
+    source: str
+    source_sha256: str
+    layout: str
+    network: dict[str, Any]
+    parameters: int
+    macs: int
+    shifts: list[ShiftRecord]
+    labels: list[str] | None
+    normalization: Normalization
+    sampling: Sampling
+    provenance: dict[str, SettingRecord]
+    device: str
+    device_title: str
+    status: Status
+    target: str
+    runtime: str
+    precision: Precision
+    settings: RunSettings
+    artifacts: list[ArtifactRecord] = Field(min_length=1)
+    golden: list[str]
+    reference: ReferenceRecord
+    notes: list[str] = []
+    files: dict[str, str] = {}
+
+    @staticmethod
+    def head(text: str) -> int:
+        """The schema version alone, readable even when the rest is of a newer schema.
+
+        Raises:
+            ConfigError: not a manifest.
+        """
+        try:
+            version = json.loads(text)["schema_version"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"not a manifest: {error}") from error
+        if not isinstance(version, int):
+            raise ConfigError(f"schema_version is {version!r}")
+        return version

@@ -1,0 +1,144 @@
+"""Device profiles: one TOML file a device under ``targets/devices``."""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edgevid.contract import PRECISIONS, Device, Precision
+from edgevid.errors import ConfigError, UnknownDeviceError, UnsupportedPrecisionError
+from edgevid.targets import find
+from edgevid.targets._machine import Processor, this_processor
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["device", "device_names", "require_precision"]
+
+_ISA = (
+    *("sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni"),
+    *("avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8"),
+    *("asimd", "asimddp", "asimdhp", "sve", "bf16", "i8mm"),
+)
+_EMULATED_BF16 = "no avx512_bf16: OpenVINO emulates bf16 with AVX-512, slower than fp32"
+
+
+class _Match(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    model_name: str | None = None
+    family: int | None = None
+    models: list[int] | None = None
+    steppings: list[int] | None = None
+
+    def fits(self, processor: Processor) -> bool:
+        """Every given field is this processor's."""
+        return (
+            (self.model_name is None or self.model_name.lower() in processor.model_name.lower())
+            and (self.family is None or self.family == processor.family)
+            and (self.models is None or processor.model in self.models)
+            and (self.steppings is None or processor.stepping in self.steppings)
+            and (self.model_name is not None or processor.vendor == "GenuineIntel")
+        )
+
+
+class _Profile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    title: str
+    target: str
+    isa: list[str] = []
+    precisions: list[Precision] = []
+    emulated: dict[Precision, str] = {}
+    note: str = ""
+    match: _Match | None = None
+    read_from_machine: bool = False
+
+
+def device_names(folder: Path | None = None) -> tuple[str, ...]:
+    """All device profiles."""
+    return tuple(sorted(path.stem for path in (folder or _folder()).glob("*.toml")))
+
+
+def device(name: str, *, folder: Path | None = None, processor: Processor | None = None) -> Device:
+    """The profile of that name, and whether this machine is it.
+
+    Raises:
+        UnknownDeviceError: no such profile.
+        ConfigError: the profile's file is wrong.
+    """
+    folder = folder or _folder()
+    names = device_names(folder)
+    if name not in names:
+        close = get_close_matches(name, names, 1, 0.4)
+        raise UnknownDeviceError(
+            f"unknown device {name!r}",
+            fix=(f"did you mean {close[0]}? " if close else "") + f"devices: {', '.join(names)}",
+        )
+    path = folder / f"{name}.toml"
+    try:
+        profile = _Profile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (ValidationError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"not a device profile: {error}", where=path) from error
+    processor = processor or this_processor()
+    isa, precisions, emulated = profile.isa, profile.precisions, profile.emulated
+    title = profile.title
+    if profile.read_from_machine:
+        isa = [flag for flag in _ISA if flag in processor.flags]
+        precisions, emulated = _machine_precisions(processor)
+        title = f"{title}: {processor.model_name}"
+    return Device(
+        name=name,
+        title=title,
+        target=profile.target,
+        isa=tuple(isa),
+        precisions=tuple(precisions),
+        emulated=emulated,
+        note=profile.note,
+        is_this_machine=profile.read_from_machine
+        or (profile.match is not None and profile.match.fits(processor)),
+    )
+
+
+def require_precision(wanted: str, on: Device) -> Precision:
+    """``wanted``, if the device and its runtime have it.
+
+    Raises:
+        UnsupportedPrecisionError: they lack it; the message names what they have.
+    """
+    capability = find(on.target).probe(on)
+    alternatives = ", ".join(capability.precisions)
+    for precision in PRECISIONS:
+        if precision == wanted:
+            if precision in capability.precisions:
+                return precision
+            raise UnsupportedPrecisionError(
+                f"{on.name} cannot run {wanted}: {capability.missing.get(precision, 'it lacks it')}",
+                where=f"--precision {wanted}",
+                fix=f"use one of {alternatives}",
+            )
+    raise UnsupportedPrecisionError(
+        f"unknown precision {wanted!r}", where=f"--precision {wanted}", fix=f"use one of {alternatives}"
+    )
+
+
+def _folder() -> Path:
+    return Path(__file__).parent / "devices"
+
+
+def _machine_precisions(processor: Processor) -> tuple[list[Precision], dict[Precision, str]]:
+    flags = processor.flags
+    precisions: list[Precision] = ["fp32"]
+    emulated: dict[Precision, Any] = {}
+    if flags & {"avx512_bf16", "amx_bf16", "bf16"}:
+        precisions.append("bf16")
+    elif "avx512f" in flags:
+        emulated["bf16"] = _EMULATED_BF16
+    precisions.append("fp16")
+    if flags & {"avx512_vnni", "avx_vnni", "asimddp"}:
+        precisions.append("int8")
+    return precisions, emulated

@@ -1,0 +1,87 @@
+"""The null target: fulfils the contract without a runtime, for tests of what stands above it.
+
+Its logits are the mean brightness of each clip, spread over the classes: deterministic,
+different for different clips, and no network's. So it ``executes`` nothing, and a bundle made
+with it says so.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevid.contract import Artifact, Capability, CompileOptions, Device, RunSettings
+from edgevid.errors import TargetError
+from edgevid.targets._graph_specs import input_spec, output_spec
+from edgevid.targets._session import CheckedSession
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+__all__ = ["NullSession", "NullTarget", "target"]
+
+
+class NullSession(CheckedSession):
+    """Brightness instead of inference."""
+
+    def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
+        batch, classes = self.output.shape
+        brightness = clip.reshape(batch, -1).mean(axis=1, dtype=np.float64)
+        return np.asarray(brightness[:, None] * np.linspace(-1, 1, classes), np.float32)
+
+    def _release(self) -> None:
+        """Nothing is held."""
+
+
+class NullTarget:
+    """Compiles to a file with the graph's shapes."""
+
+    name = "null"
+
+    def probe(self, device: Device) -> Capability:
+        """Everything is possible, nothing is computed."""
+        return Capability(
+            compiles=True,
+            executes=False,
+            reason="the null target computes nothing: it is for tests",
+            version="1",
+            precisions=("fp32", "bf16", "fp16"),
+            missing={"int8": "the null target has no quantized form"},
+            opset=99,
+            forbidden_ops=frozenset(),
+            lowerings=("slice_concat",),
+            batch_lowerings=("slice_concat",),
+        )
+
+    def compile(self, graph: ir.Model, options: CompileOptions) -> Artifact:
+        """Write the shapes."""
+        artifact = Artifact(
+            target=self.name,
+            folder=options.folder,
+            entry="shapes.json",
+            precision=options.precision,
+            batch=options.batch,
+            lowering=options.lowering,
+            input=input_spec(graph),
+            output=output_spec(graph),
+            settings=options.settings,
+        )
+        shapes = {"input": artifact.input.shape, "output": artifact.output.shape}
+        artifact.path.write_text(json.dumps(shapes), encoding="utf-8")
+        return artifact
+
+    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> NullSession:
+        """Open the shapes."""
+        try:
+            json.loads(artifact.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise TargetError(f"not an artifact of the null target: {error}", where=artifact.path) from error
+        return NullSession(artifact)
+
+
+def target() -> NullTarget:
+    """The target of this module."""
+    return NullTarget()

@@ -1,0 +1,108 @@
+"""ONNX Runtime on the CPU: the float32 reference that every other target is held to.
+
+It runs the canonical graph itself, shifts as local functions included, so no lowering stands
+between the reference and the network.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevid.contract import Artifact, Capability, CompileOptions, Device, RunSettings
+from edgevid.errors import TargetError
+from edgevid.targets._example import write_example
+from edgevid.targets._graph_specs import input_spec, output_spec
+from edgevid.targets._install import installed_version, require
+from edgevid.targets._session import CheckedSession
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+__all__ = ["OnnxRuntimeSession", "OnnxRuntimeTarget", "target"]
+
+_EXAMPLE = """
+import onnxruntime
+
+session = onnxruntime.InferenceSession({entry!r}, providers=["CPUExecutionProvider"])
+(logits,) = session.run(None, {{{input!r}: clip}})
+"""
+
+
+class OnnxRuntimeSession(CheckedSession):
+    """An ``InferenceSession`` on the CPU."""
+
+    def __init__(self, artifact: Artifact, settings: RunSettings) -> None:
+        super().__init__(artifact)
+        runtime = require("onnxruntime", "compile")
+        options = runtime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = settings.threads or 0
+        # Idle workers that spin would take the processor from whatever else is measured.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = runtime.InferenceSession(
+                str(artifact.path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the runtime's exceptions share no public base
+            raise TargetError(f"ONNX Runtime refuses the graph: {error}", where=artifact.path) from error
+
+    def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
+        (logits,) = self._session.run([self.output.name], {self.input.name: clip})
+        return np.asarray(logits, np.float32)
+
+    def _release(self) -> None:
+        del self._session
+
+
+class OnnxRuntimeTarget:
+    """Float32 on any CPU."""
+
+    name = "onnxruntime"
+
+    def probe(self, device: Device) -> Capability:
+        """Float32 alone: it is the yardstick, not a deployment."""
+        version = installed_version("onnxruntime")
+        return Capability(
+            compiles=bool(version),
+            executes=bool(version),
+            reason="" if version else "onnxruntime is not installed: pip install 'edgevid[compile]'",
+            version=version,
+            precisions=("fp32",),
+            missing=dict.fromkeys(("bf16", "fp16", "int8"), "the reference is float32"),
+            opset=20,
+            forbidden_ops=frozenset(),
+            lowerings=("function", "slice_concat", "fused_slice_concat", "fused_pad", "negative_pad"),
+            batch_lowerings=("function", "slice_concat", "fused_slice_concat", "fused_pad"),
+        )
+
+    def compile(self, graph: ir.Model, options: CompileOptions) -> Artifact:
+        """Write the graph as it is."""
+        import onnx_ir
+
+        artifact = Artifact(
+            target=self.name,
+            folder=options.folder,
+            entry="model.onnx",
+            precision=options.precision,
+            batch=options.batch,
+            lowering=options.lowering,
+            input=input_spec(graph),
+            output=output_spec(graph),
+            settings=options.settings,
+        )
+        Path(artifact.path).write_bytes(onnx_ir.to_proto(graph).SerializeToString())
+        write_example(artifact, _EXAMPLE)
+        return artifact
+
+    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> OnnxRuntimeSession:
+        """Open on this machine's CPU."""
+        return OnnxRuntimeSession(artifact, settings or artifact.settings)
+
+
+def target() -> OnnxRuntimeTarget:
+    """The target of this module."""
+    return OnnxRuntimeTarget()

@@ -1,0 +1,149 @@
+"""OpenVINO 2026 on x86-64 CPUs, Intel Xeons first.
+
+Precisions on such a CPU: ``fp32`` is float32 throughout (the runtime's own default is bf16
+wherever the CPU has it, so the hint is always set); ``bf16`` is bf16 arithmetic; ``fp16`` keeps
+the weights in half precision on disk and computes in float32, since these CPUs have no
+half-precision convolution.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings
+from edgevid.errors import TargetError
+from edgevid.targets._example import write_example
+from edgevid.targets._graph_specs import input_spec, output_spec
+from edgevid.targets._install import installed_version, require
+from edgevid.targets._session import CheckedSession
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+__all__ = ["OpenVinoSession", "OpenVinoTarget", "target"]
+
+_EXAMPLE = """
+import openvino
+
+settings = {settings!r}
+model = openvino.Core().compile_model({entry!r}, "CPU", settings)
+logits = model(clip)[0]
+"""
+
+
+def _config(precision: Precision, settings: RunSettings) -> dict[str, Any]:
+    """Properties of ``compile_model``, by their names in OpenVINO's documentation."""
+    config: dict[str, Any] = {
+        "PERFORMANCE_HINT": settings.hint.upper(),
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+    }
+    if settings.threads is not None:
+        config["INFERENCE_NUM_THREADS"] = settings.threads
+    if settings.streams is not None:
+        config["NUM_STREAMS"] = settings.streams
+    return config
+
+
+class OpenVinoSession(CheckedSession):
+    """A compiled model and one inference request."""
+
+    def __init__(self, artifact: Artifact, settings: RunSettings) -> None:
+        super().__init__(artifact)
+        openvino = require("openvino", "openvino")
+        try:
+            self._model = openvino.Core().compile_model(
+                str(artifact.path), "CPU", _config(artifact.precision, settings)
+            )
+        except RuntimeError as error:
+            raise TargetError(f"OpenVINO refuses the model: {error}", where=artifact.path) from error
+        self._request = self._model.create_infer_request()
+
+    def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
+        result = self._request.infer([clip], share_inputs=True, share_outputs=True)
+        return np.array(result[0], np.float32)
+
+    def _release(self) -> None:
+        del self._request, self._model
+
+    def kernels(self) -> Counter[tuple[str, str]]:
+        """How many convolutions run as which primitive in which precision.
+
+        The runtime's own word (``primitiveType`` and ``runtimePrecision`` of its execution
+        graph) on whether float32 is float32, and whether a convolution fell to a slow kernel.
+        """
+        counted: Counter[tuple[str, str]] = Counter()
+        for node in self._model.get_runtime_model().get_ordered_ops():
+            info = {key: str(value.astype(str)) for key, value in node.get_rt_info().items()}
+            if info.get("layerType") in {"Convolution", "GroupConvolution"}:
+                counted[info["primitiveType"], info["runtimePrecision"]] += 1
+        return counted
+
+
+class OpenVinoTarget:
+    """OpenVINO's CPU plugin."""
+
+    name = "openvino"
+
+    def probe(self, device: Device) -> Capability:
+        """Precisions are the device's; the runtime adds none and takes none away."""
+        version = installed_version("openvino")
+        offered: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+        have = {*device.precisions, *device.emulated}
+        missing: dict[Precision, str] = {
+            kind: f"{device.title} has no {kind} arithmetic" for kind in offered if kind not in have
+        }
+        missing["int8"] = "this version of edgevid has no calibration, and int8 without it would be wrong"
+        return Capability(
+            compiles=bool(version),
+            executes=bool(version),
+            reason="" if version else "openvino is not installed: pip install 'edgevid[openvino]'",
+            version=version,
+            precisions=tuple(kind for kind in offered if kind in have),
+            missing=missing,
+            opset=20,
+            # Its ONNX reader refuses local functions.
+            forbidden_ops=frozenset({"edgevid::Shift"}),
+            lowerings=("negative_pad", "fused_pad", "fused_slice_concat", "slice_concat"),
+            batch_lowerings=("fused_slice_concat", "fused_pad", "slice_concat"),
+        )
+
+    def compile(self, graph: ir.Model, options: CompileOptions) -> Artifact:
+        """Write ``model.xml`` and ``model.bin``.
+
+        Raises:
+            TargetError: OpenVINO cannot read the graph or write the files.
+        """
+        import onnx_ir
+
+        openvino = require("openvino", "openvino")
+        artifact = Artifact(
+            target=self.name,
+            folder=options.folder,
+            entry="model.xml",
+            precision=options.precision,
+            batch=options.batch,
+            lowering=options.lowering,
+            input=input_spec(graph),
+            output=output_spec(graph),
+            settings=options.settings,
+        )
+        try:
+            model = openvino.Core().read_model(onnx_ir.to_proto(graph).SerializeToString())
+            openvino.save_model(model, str(artifact.path), compress_to_fp16=options.precision == "fp16")
+        except RuntimeError as error:
+            raise TargetError(f"OpenVINO cannot convert the graph: {error}", where=artifact.path) from error
+        write_example(artifact, _EXAMPLE, settings=_config(options.precision, options.settings))
+        return artifact
+
+    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> OpenVinoSession:
+        """Open on this machine's CPU; compiling its kernels takes a second or two."""
+        return OpenVinoSession(artifact, settings or artifact.settings)
+
+
+def target() -> OpenVinoTarget:
+    """The target of this module."""
+    return OpenVinoTarget()
