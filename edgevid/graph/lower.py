@@ -8,18 +8,26 @@ the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import numpy as np
 import onnx_ir as ir
-from onnx_ir import tape
 from onnx_ir.passes import common as passes
 
 from edgevid.errors import LoweringError
+from edgevid.graph.plain_shift import (
+    Writer,
+    WriteShift,
+    fused_pad,
+    fused_slice_concat,
+    negative_pad,
+    slice_concat,
+)
 from edgevid.graph.shift_op import DOMAIN, SHIFT, shift_nodes, spec_of
-from edgevid.shift import Layout, ShiftSpec
+from edgevid.graph.split_conv import decimate_pointwise, split_convolutions
+from edgevid.graph.volume import frames_to_volume
+from edgevid.shift import Layout
 
 __all__ = ["KEEP", "LOWERINGS", "Lowering", "lower"]
 
@@ -29,19 +37,22 @@ KEEP = "function"
 
 @dataclass(frozen=True)
 class Lowering:
-    """One way to write a shift.
+    """One way to write the shifts of a graph.
 
     Attributes:
         name: by which targets and users choose it.
         summary: one line for help and reports.
-        one_clip_only: wrong as soon as a batch holds two clips, so refused there.
+        write: writes a single shift.
+        prepare: rewrites the whole graph before, in place, and may use ``write``; shifts that
+            it leaves are written one by one.
+        one_clip_only: wrong, or pointless, as soon as a batch holds two clips, so refused there.
         static_batch: needs to know N.
-        write: adds the operations to a builder and returns the shifted value.
     """
 
     name: str
     summary: str
-    write: Callable[[_Writer, ir.Value, ShiftSpec], ir.Value]
+    write: WriteShift
+    prepare: Callable[[ir.Model, WriteShift], object] | None = None
     static_batch: bool = True
     one_clip_only: bool = False
 
@@ -50,23 +61,31 @@ def lower(model: ir.Model, name: str) -> ir.Model:
     """A copy of a canonical graph in which the lowering ``name`` replaces every shift.
 
     Raises:
-        LoweringError: unknown name, or the lowering does not hold for this graph's batch.
+        LoweringError: unknown name, or the lowering does not hold for this graph's batch or,
+            where it rewrites more than the shifts, for one of its operations.
     """
     lowered = model.clone()
     if name == KEEP:
         return lowered
     if name not in LOWERINGS:
         raise LoweringError(f"unknown lowering {name!r}", fix=f"one of {', '.join([KEEP, *LOWERINGS])}")
+    lowering = LOWERINGS[name]
+    for node in shift_nodes(lowered):
+        _check(node, lowering)
+    if lowering.prepare is not None:
+        lowering.prepare(lowered, lowering.write)
     for number, node in enumerate(shift_nodes(lowered)):
-        _replace(lowered, node, LOWERINGS[name], f"shift{number}")
+        _replace(lowered, node, lowering, f"shift{number}")
     for identifier in [key for key in lowered.functions if key[:2] == (DOMAIN, SHIFT)]:
         del lowered.functions[identifier]
     lowered.opset_imports.pop(DOMAIN, None)
+    passes.RemoveUnusedNodesPass()(lowered)
     passes.ShapeInferencePass()(lowered)
     return lowered
 
 
-def _replace(model: ir.Model, node: ir.Node, lowering: Lowering, prefix: str) -> None:
+def _check(node: ir.Node, lowering: Lowering) -> None:
+    """Raise unless ``lowering`` holds for the batch of this shift."""
     value, spec = node.inputs[0], spec_of(node)
     assert value is not None
     shape = _shape(value, node)
@@ -86,7 +105,12 @@ def _replace(model: ir.Model, node: ir.Node, lowering: Lowering, prefix: str) ->
             where=node.name,
             fix="use slice_concat or fused_slice_concat, or compile batch 1",
         )
-    writer = _Writer(model.graph, prefix, shape, value.dtype or ir.DataType.FLOAT)
+
+
+def _replace(model: ir.Model, node: ir.Node, lowering: Lowering, prefix: str) -> None:
+    value, spec = node.inputs[0], spec_of(node)
+    assert value is not None
+    writer = Writer(model.graph, prefix, _shape(value, node), value.dtype or ir.DataType.FLOAT)
     shifted = value if spec.is_identity else lowering.write(writer, value, spec)
     old = node.outputs[0]
     if shifted is value:
@@ -113,157 +137,10 @@ def _shape(value: ir.Value, node: ir.Node) -> list[int]:
     return [first if isinstance(first, int) else -1, *(size for size in rest if isinstance(size, int))]
 
 
-class _Writer:
-    """Adds operations with readable names; knows the sizes of what it writes."""
-
-    def __init__(self, graph: ir.Graph, prefix: str, shape: list[int], dtype: ir.DataType) -> None:
-        self.graph, self.prefix, self.shape, self.dtype = graph, prefix, shape, dtype
-        self.steps = tape.Tape()
-        self._count = 0
-
-    def op(self, kind: str, inputs: Sequence[ir.Value], **attributes: int | ir.TensorProtocol) -> ir.Value:
-        self._count += 1
-        value = self.steps.op(kind, inputs, attributes, name=f"{self.prefix}.{kind}{self._count}")
-        value.name = f"{self.prefix}.{kind}{self._count}.out"
-        return value
-
-    def ints(self, values: Sequence[int]) -> ir.Value:
-        """An int64 initializer, shared within the graph by its values."""
-        name = "shift.ints." + "_".join(map(str, values)).replace("-", "m")
-        if name not in self.graph.initializers:
-            tensor = ir.tensor(np.array(values, np.int64), name=name)
-            value = ir.Value(
-                name=name, const_value=tensor, type=ir.TensorType(tensor.dtype), shape=ir.Shape([len(values)])
-            )
-            self.graph.register_initializer(value)
-        return self.graph.initializers[name]
-
-    def reshape(self, value: ir.Value, sizes: Sequence[int]) -> ir.Value:
-        return self.op("Reshape", [value, self.ints(sizes)])
-
-    def slice(self, value: ir.Value, ranges: Mapping[int, tuple[int, int]]) -> ir.Value:
-        """``ranges``: axis to ``(start, stop)``."""
-        starts, stops = zip(*ranges.values(), strict=True)
-        return self.op("Slice", [value, self.ints(starts), self.ints(stops), self.ints(list(ranges))])
-
-    def concat(self, values: Sequence[ir.Value], axis: int) -> ir.Value:
-        return values[0] if len(values) == 1 else self.op("Concat", values, axis=axis)
-
-    def pad(self, value: ir.Value, begins: Sequence[int], ends: Sequence[int]) -> ir.Value:
-        return self.op("Pad", [value, self.ints([*begins, *ends])])
-
-    def zeros(self, sizes: Sequence[int], like: ir.Value) -> ir.Value:
-        """Zeros of ``sizes``; a first size of -1 is taken from ``like``, which has all the others."""
-        shape = self.op("Shape", [like]) if sizes[0] < 0 else self.ints(sizes)
-        return self.op("ConstantOfShape", [shape], value=ir.tensor(np.zeros(1, self.dtype.numpy())))
-
-
-def _moved_by_concat(write: _Writer, part: ir.Value, axis: int, step: int, sizes: list[int]) -> ir.Value:
-    """``part`` of ``sizes`` moved along one axis: what stays, and a block of zeros."""
-    size, gap = sizes[axis], min(abs(step), sizes[axis])
-    block_sizes = [*sizes[:axis], gap, *sizes[axis + 1 :]]
-    like = part if sizes[0] >= 0 else write.slice(part, {axis: (0, gap)})
-    zeros = write.zeros(block_sizes, like)
-    if gap == size:
-        return zeros
-    kept = write.slice(part, {axis: (0, size - gap) if step > 0 else (gap, size)})
-    return write.concat([zeros, kept] if step > 0 else [kept, zeros], axis)
-
-
-def _slice_concat(write: _Writer, value: ir.Value, spec: ShiftSpec) -> ir.Value:
-    """With time as an axis of its own; holds for every batch, known or not."""
-    first, channels, *rest = write.shape
-    axes, channel_axis, sizes = (2, 3, 4), 1, write.shape
-    if spec.layout is Layout.FRAMES:
-        clips = first // spec.segments if first >= 0 else -1
-        sizes = [clips, spec.segments, channels, *rest]
-        axes, channel_axis = (1, 3, 4), 2
-        value = write.reshape(value, sizes)
-    parts = []
-    for start, stop, displacement in spec.pieces(channels):
-        part = write.slice(value, {channel_axis: (start, stop)})
-        part_sizes = [*sizes]
-        part_sizes[channel_axis] = stop - start
-        for axis, step in zip(axes, displacement, strict=True):
-            if step:
-                part = _moved_by_concat(write, part, axis, step, part_sizes)
-        parts.append(part)
-    moved = write.concat(parts, channel_axis)
-    return write.reshape(moved, write.shape) if spec.layout is Layout.FRAMES else moved
-
-
-def _fused_slice_concat(write: _Writer, value: ir.Value, spec: ShiftSpec) -> ir.Value:
-    """On the fused N*T axis, without a fifth axis: clip by clip, zeros between the clips."""
-    if spec.layout is Layout.VOLUME:
-        return _slice_concat(write, value, spec)
-    frames, channels, *rest = write.shape
-    segments = spec.segments
-    parts = []
-    for start, stop, (dt, dh, dw) in spec.pieces(channels):
-        sizes = [frames, stop - start, *rest]
-        if dt and abs(dt) < segments:
-            zeros = write.zeros([abs(dt), *sizes[1:]], value)
-            clips = []
-            for first in range(0, frames, segments):
-                kept = (first, first + segments - dt) if dt > 0 else (first - dt, first + segments)
-                content = write.slice(value, {0: kept, 1: (start, stop)})
-                clips += [zeros, content] if dt > 0 else [content, zeros]
-            part = write.concat(clips, 0)
-        elif dt:
-            part = write.zeros(sizes, value)
-        else:
-            part = write.slice(value, {1: (start, stop)})
-        for axis, step in ((2, dh), (3, dw)):
-            if step:
-                part = _moved_by_concat(write, part, axis, step, sizes)
-        parts.append(part)
-    return write.concat(parts, 1)
-
-
-def _fused_pad(write: _Writer, value: ir.Value, spec: ShiftSpec) -> ir.Value:
-    """On the fused axis: one Slice and one Pad a group of channels and clip."""
-    sizes = write.shape
-    axes = (0, 2, 3) if spec.layout is Layout.FRAMES else (2, 3, 4)
-    lengths = [spec.segments, *sizes[2:]] if spec.layout is Layout.FRAMES else sizes[2:]
-    parts = []
-    for start, stop, displacement in spec.pieces(sizes[1]):
-        if not any(displacement):
-            parts.append(write.slice(value, {1: (start, stop)}))
-            continue
-        gaps = [min(abs(step), length) for step, length in zip(displacement, lengths, strict=True)]
-        if any(gap == length for gap, length in zip(gaps, lengths, strict=True)):
-            block = [sizes[0], stop - start, *sizes[2:]]
-            like = write.slice(value, {1: (start, stop)}) if sizes[0] < 0 else value
-            parts.append(write.zeros(block, like))
-            continue
-        begins, ends, ranges = [0] * len(sizes), [0] * len(sizes), {1: (start, stop)}
-        for axis, step, gap, length in zip(axes, displacement, gaps, lengths, strict=True):
-            if step:
-                begins[axis], ends[axis] = (gap, 0) if step > 0 else (0, gap)
-                ranges[axis] = (0, length - gap) if step > 0 else (gap, length)
-        clips = []
-        for first in range(0, sizes[0], spec.segments) if 0 in ranges else [0]:
-            here = {axis: (a + first, b + first) if axis == 0 else (a, b) for axis, (a, b) in ranges.items()}
-            clips.append(write.pad(write.slice(value, here), begins, ends))
-        parts.append(write.concat(clips, 0))
-    return write.concat(parts, 1)
-
-
-def _negative_pad(write: _Writer, value: ir.Value, spec: ShiftSpec) -> ir.Value:
-    """One Pad a group of channels, which cuts at one end what it adds at the other."""
-    sizes = write.shape
-    axes = (0, 2, 3) if spec.layout is Layout.FRAMES else (2, 3, 4)
-    parts = []
-    for start, stop, displacement in spec.pieces(sizes[1]):
-        part = write.slice(value, {1: (start, stop)})
-        steps = dict(zip(axes, displacement, strict=True))
-        if any(step and abs(step) >= sizes[axis] for axis, step in steps.items()):
-            part = write.zeros([sizes[0], stop - start, *sizes[2:]], part)
-        elif any(displacement):
-            begins = [steps.get(axis, 0) for axis in range(len(sizes))]
-            part = write.pad(part, begins, [-step for step in begins])
-        parts.append(part)
-    return write.concat(parts, 1)
+def _split_in_volumes(model: ir.Model, write: WriteShift) -> None:
+    frames_to_volume(model)
+    split_convolutions(model, write)
+    decimate_pointwise(model)
 
 
 LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
@@ -273,19 +150,32 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
             Lowering(
                 "slice_concat",
                 "slices and concats on [N,T,C,H,W]; any batch",
-                _slice_concat,
+                slice_concat,
                 static_batch=False,
             ),
             Lowering(
                 "fused_slice_concat",
                 "slices and concats on the fused N*T axis; fixed batch",
-                _fused_slice_concat,
+                fused_slice_concat,
             ),
-            Lowering("fused_pad", "slice and pad on the fused N*T axis; fixed batch", _fused_pad),
+            Lowering("fused_pad", "slice and pad on the fused N*T axis; fixed batch", fused_pad),
             Lowering(
                 "negative_pad",
                 "one pad with a negative begin or end a channel group; one clip",
-                _negative_pad,
+                negative_pad,
+                one_clip_only=True,
+            ),
+            Lowering(
+                "split_conv",
+                "1x1 convolutions split over the channels behind each shift; fixed batch",
+                fused_pad,
+                prepare=split_convolutions,
+            ),
+            Lowering(
+                "volume_split_conv",
+                "clips as [N,C,T,H,W], 1x1 convolutions split over the channels; one clip",
+                fused_pad,
+                prepare=_split_in_volumes,
                 one_clip_only=True,
             ),
         )

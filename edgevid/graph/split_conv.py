@@ -1,0 +1,175 @@
+"""Split a shift's consumer over the channels, so that channels at rest are never copied.
+
+A 1x1 convolution is a sum over its input channels, ``conv(x) = sum_g conv_g(x_g)``, and so a
+shift in front of it can be done group by group: only the groups that move are written again,
+and the convolutions add up in their accumulators. Moving a share p of the channels of a
+ResNet bottleneck then costs p times one copy, not a copy of the whole tensor.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from edgevid.graph.plain_shift import Writer, WriteShift
+from edgevid.graph.shift_op import shift_nodes, spec_of
+from edgevid.shift import Move, ShiftSpec
+
+__all__ = ["BLOCK", "channel_cuts", "decimate_pointwise", "split_convolutions"]
+
+BLOCK = 16
+"""Channels of one block of the layouts nChw16c and nCdhw16c (oneDNN, "Understanding memory
+formats"): a split between blocks is a view, one inside a block a copy."""
+
+
+def split_convolutions(model: ir.Model, write: WriteShift) -> bool:
+    """Split, in place, the 1x1 convolutions that a shift feeds.
+
+    Requires:
+        A canonical graph, in either layout, with static channels, rows and columns.
+
+    Ensures:
+        The same numbers at every output. A shift whose consumers all are ungrouped 1x1
+        convolutions is gone: a Split at multiples of `BLOCK` channels stands in its place, the
+        pieces that move are written by ``write``, and the convolutions of the pieces are
+        added. Every other shift is left as it was.
+
+    Returns:
+        Whether any shift was replaced.
+    """
+    changed = False
+    for number, node in enumerate(shift_nodes(model)):
+        consumers = [use.node for use in node.outputs[0].uses()]
+        if node.outputs[0].is_graph_output() or not all(_is_pointwise(user, node) for user in consumers):
+            continue
+        changed = True
+        value = node.inputs[0]
+        assert value is not None
+        pieces = _pieces(model.graph, node, value, spec_of(node), write, f"split{number}")
+        for consumer in consumers:
+            _sum(model.graph, consumer, pieces)
+        model.graph.remove(node, safe=True)
+    return changed
+
+
+def decimate_pointwise(model: ir.Model) -> bool:
+    """Replace, in place, each 1x1 convolution with a stride by a pooling of one element and one without.
+
+    A kernel for unit strides then serves all 1x1 convolutions.
+
+    Requires:
+        Float tensors with static ranks.
+
+    Ensures:
+        The same numbers; no 1x1 convolution without padding has a stride.
+
+    Returns:
+        Whether there was one.
+    """
+    strided = [node for node in model.graph if _is_pointwise(node) and max(_strides(node)) > 1]
+    for number, node in enumerate(strided):
+        value, strides = node.inputs[0], _strides(node)
+        assert value is not None
+        write = Writer(model.graph, f"decimate{number}", [], value.dtype or ir.DataType.FLOAT)
+        kept = write.op("MaxPool", [value], kernel_shape=[1] * len(strides), strides=strides)
+        model.graph.insert_before(node, write.steps.nodes)
+        node.replace_input_with(0, kept)
+        node.attributes["strides"] = ir.AttrInt64s("strides", [1] * len(strides))
+    return bool(strided)
+
+
+def channel_cuts(spec: ShiftSpec, channels: int, block: int = BLOCK) -> list[int]:
+    """Where to split ``channels``: at multiples of ``block`` next to the edges of the moves.
+
+    An edge inside a block is left to the piece around it, which ends where the next whole
+    block at rest begins.
+    """
+    cuts = {0, channels}
+    pieces = spec.pieces(channels)
+    for (begin, edge, before), (_, end, after) in itertools.pairwise(pieces):
+        if edge % block == 0:
+            cuts.add(edge)
+            continue
+        down = edge // block * block
+        if not any(after) and down + block < end:
+            cuts.add(down + block)
+        if not any(before) and down > begin:
+            cuts.add(down)
+    return sorted(cuts)
+
+
+def _pieces(
+    graph: ir.Graph, node: ir.Node, value: ir.Value, spec: ShiftSpec, write: WriteShift, prefix: str
+) -> list[tuple[int, int, ir.Value]]:
+    """``(start, stop, shifted channels)``, those that rest first: their convolution needs no copy."""
+    assert value.shape is not None
+    shape, dtype = [size if isinstance(size, int) else -1 for size in value.shape], value.dtype
+    cuts = channel_cuts(spec, shape[1])
+    ranges = list(itertools.pairwise(cuts))
+    writer = Writer(graph, prefix, shape, dtype or ir.DataType.FLOAT)
+    parts = writer.split(value, [stop - start for start, stop in ranges], 1)
+    pieces = []
+    for (start, stop), part in zip(ranges, parts, strict=True):
+        own = _within(spec, start, stop)
+        writer.shape = [shape[0], stop - start, *shape[2:]]
+        moved = part if own.is_identity else write(writer, part, own)
+        pieces.append((not own.is_identity, start, stop, moved))
+    graph.insert_before(node, writer.steps.nodes)
+    return [piece for _, *piece in sorted(pieces, key=lambda piece: piece[:2])]
+
+
+def _within(spec: ShiftSpec, start: int, stop: int) -> ShiftSpec:
+    """The spec of channels ``[start, stop)`` taken for themselves."""
+    moves = [
+        Move(max(move.start, start) - start, min(move.stop, stop) - start, *move.displacement)
+        for move in spec.moves
+        if move.start < stop and start < move.stop
+    ]
+    return ShiftSpec(spec.segments, tuple(moves), spec.layout)
+
+
+def _sum(graph: ir.Graph, node: ir.Node, pieces: Sequence[tuple[int, int, ir.Value]]) -> None:
+    """The convolution ``node`` as a sum of those of the pieces; the first one adds the bias."""
+    _, weight, *bias = node.inputs
+    assert weight is not None
+    array, output = _constant(weight), node.outputs[0]
+    writer = Writer(graph, f"{output.name}.split", [], weight.dtype or ir.DataType.FLOAT)
+    total: ir.Value | None = None
+    for start, stop, part in pieces:
+        kernel = writer.constant(f"{weight.name}.{start}_{stop}", array[:, start:stop])
+        inputs = [part, kernel, *(value for value in bias if value is not None and total is None)]
+        partial = writer.op("Conv", inputs, **node.attributes)
+        total = partial if total is None else writer.op("Add", [partial, total])
+    assert total is not None
+    total.type, total.shape = output.type, output.shape
+    ir.convenience.replace_nodes_and_values(graph, node, [node], writer.steps.nodes, [output], [total])
+
+
+def _is_pointwise(node: ir.Node, shift: ir.Node | None = None) -> bool:
+    """An ungrouped 1x1 (or 1x1x1) convolution without padding, of what ``shift`` gives if told."""
+    if node.op_type != "Conv" or node.domain or node.attributes.get_int("group", 1) != 1:
+        return False
+    data, weight, *rest = node.inputs
+    if shift is not None and (data is not shift.outputs[0] or shift.outputs[0] in (weight, *rest)):
+        return False
+    if weight is None or ir.convenience.get_const_tensor(weight) is None:
+        return False
+    unpadded = node.attributes.get_string("auto_pad", "NOTSET") in ("NOTSET", "VALID")
+    pads = node.attributes.get_ints("pads", ())
+    return unpadded and not any(pads) and all(size == 1 for size in _constant(weight).shape[2:])
+
+
+def _strides(node: ir.Node) -> list[int]:
+    """Of a convolution, one a spatial axis."""
+    weight = node.inputs[1]
+    assert weight is not None
+    return list(node.attributes.get_ints("strides", [1] * (_constant(weight).ndim - 2)))
+
+
+def _constant(value: ir.Value) -> np.ndarray:
+    tensor = ir.convenience.get_const_tensor(value)
+    assert tensor is not None
+    return tensor.numpy()
