@@ -1,0 +1,113 @@
+"""Results on disk: written whole or not at all, read with every mistake named."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from edgevid.bench.results import SCHEMA_VERSION, Result
+from edgevid.bench.summary import summarize
+from edgevid.errors import BenchmarkError, ConfigError
+
+__all__ = ["load_result", "save_result"]
+
+
+def save_result(result: Result, path: Path) -> None:
+    """Write ``result`` as JSON, beside ``path`` first and then renamed.
+
+    A file already there stays as it was until the new one is complete, also when the disk is full or the
+    write is interrupted.
+
+    Raises:
+        BenchmarkError: the folder is missing or cannot be written.
+    """
+    document = result.model_dump(mode="json")
+    document["summary"] = [summary.model_dump(mode="json") for summary in summarize(result)]
+    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise BenchmarkError(
+            f"the result cannot be written: {error.strerror or error}",
+            where=path,
+            fix="make the folder, free some space, or give another path; an earlier file there is unchanged",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def load_result(path: Path) -> Result:
+    """Read and validate a result that `save_result` wrote.
+
+    Raises:
+        BenchmarkError: the file is missing, is not JSON, is no result, or has a newer schema.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BenchmarkError(
+            f"the result cannot be read: {error.strerror or error}", where=path, fix="check the path"
+        ) from error
+    except ValueError as error:
+        raise BenchmarkError(
+            f"the file is not valid JSON: {error}",
+            where=path,
+            fix="it is truncated or was edited; run the benchmark again",
+        ) from error
+    _check_version(document, path)
+    document.pop("summary", None)
+    try:
+        return Result.model_validate(document)
+    except (ValidationError, ConfigError) as error:
+        raise BenchmarkError(
+            f"the result does not fit schema {SCHEMA_VERSION}: {_first_problem(error)}",
+            where=path,
+            fix="it was edited or damaged; run the benchmark again",
+        ) from error
+
+
+def _check_version(document: Any, path: Path) -> None:
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise BenchmarkError(
+            "the file is not a benchmark result of edgevid: it has no schema_version",
+            where=path,
+            fix="give a file that `edgevid bench --output` wrote",
+        )
+    if version > SCHEMA_VERSION:
+        raise BenchmarkError(
+            f"the result has schema {version}, written by a newer edgevid than this, which reads "
+            f"up to {SCHEMA_VERSION}",
+            where=path,
+            fix="update edgevid, or run the benchmark again with this version",
+        )
+
+
+def _first_problem(error: ValidationError | ConfigError) -> str:
+    if isinstance(error, ConfigError):
+        return f"{error.where}: {error.what}"
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else str(first["msg"])
+
+
+def _sync_folder(folder: Path) -> None:
+    # The file is complete by now; some network file systems cannot sync a folder.
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
