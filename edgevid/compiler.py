@@ -18,7 +18,7 @@ from edgevid import targets
 from edgevid.bundle import Bundle, check_place, new_bundle, save_expectation, seal, sha256
 from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings, Session
 from edgevid.errors import ConfigError, LoweringError, MissingDependencyError
-from edgevid.graph.verify import Expectation, Verification, verify
+from edgevid.graph.verify import Expectation, Verification, expectations, verify
 from edgevid.manifest import (
     ArtifactRecord,
     CheckRecord,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from edgevid.checkpoints import Checkpoint
 
-__all__ = ["Plan", "compile_checkpoint", "plan"]
+__all__ = ["Plan", "compile_checkpoint", "plan", "verify_bundle"]
 
 Say = Callable[[str], None]
 
@@ -223,6 +223,42 @@ def _compile_batch(
         output=artifact.output,
         checks=list(checks),
     )
+
+
+def verify_bundle(
+    bundle: Bundle, *, against: Bundle | None = None, batch: int | None = None, seed: int = 0
+) -> dict[int, Verification]:
+    """Verify the artifacts of a bundle on this machine.
+
+    Args:
+        bundle: opened.
+        against: another bundle of the same network; it becomes the reference, on new random
+            clips beside the golden ones. Without it the recorded logits are.
+        batch: of one artifact; all by default.
+        seed: of the new random clips.
+
+    Returns:
+        Batch size to verification; nothing is raised for a failed one.
+
+    Raises:
+        ConfigError: the two bundles take different clips.
+    """
+    expected = bundle.expectations()
+    if against is not None:
+        mine, theirs = bundle.artifact(), against.artifact()
+        if mine.input.shape[1:] != theirs.input.shape[1:] or mine.output.shape[1:] != theirs.output.shape[1:]:
+            raise ConfigError(
+                f"{bundle.path} takes {list(mine.input.shape)} and returns {list(mine.output.shape)}, "
+                f"{against.path} {list(theirs.input.shape)} and {list(theirs.output.shape)}",
+                fix="compare bundles of one network",
+            )
+        with against.session() as reference:
+            expected = expectations(reference, expected[0].clips, count=4, seed=seed)
+    results = {}
+    for size in (batch,) if batch else bundle.batches:
+        with bundle.session(size) as session:
+            results[size] = verify(session, expected, bundle.manifest.precision)
+    return results
 
 
 def check_records(result: Verification) -> tuple[CheckRecord, ...]:

@@ -1,0 +1,346 @@
+"""The command line: one function a verb, each a thin skin over the library."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from edgevid.errors import ConfigError, EdgevidError
+
+if TYPE_CHECKING:
+    from edgevid.contract import RunSettings, Sampling
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="edgevid",
+    help="Compile shift-augmented video networks for edge devices, prove them right and measure them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that compile wrote.")]
+CheckpointPath = Annotated[Path, typer.Argument(metavar="CKPT", help="Checkpoint: MIT TSM, mmaction2, ….")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the runtime.")]
+Streams = Annotated[int | None, typer.Option(min=1, help="Parallel streams of the runtime.")]
+Hint = Annotated[str | None, typer.Option(help="latency or throughput.")]
+_WEIGHTS = "What weights cannot say"
+PresetName = Annotated[str | None, typer.Option(help="A published network.", rich_help_panel=_WEIGHTS)]
+Segments = Annotated[int | None, typer.Option(help="T, frames a clip.", rich_help_panel=_WEIGHTS)]
+Proportion = Annotated[
+    str | None, typer.Option(help="Share of channels that move, as 1/4.", rich_help_panel=_WEIGHTS)
+]
+ShiftDiv = Annotated[
+    int | None, typer.Option(help="The same as the published code says it.", rich_help_panel=_WEIGHTS)
+]
+Direction = Annotated[
+    str | None, typer.Option(help="bidirectional or unidirectional.", rich_help_panel=_WEIGHTS)
+]
+First = Annotated[
+    str | None, typer.Option(help="What the first fold takes: future or past.", rich_help_panel=_WEIGHTS)
+]
+Size = Annotated[int | None, typer.Option(help="Pixels of the crop.", rich_help_panel=_WEIGHTS)]
+Resize = Annotated[int | None, typer.Option(help="Pixels of the short side.", rich_help_panel=_WEIGHTS)]
+Mean = Annotated[
+    str | None, typer.Option(help="Three numbers, pixels from 0 to 255.", rich_help_panel=_WEIGHTS)
+]
+Std = Annotated[str | None, typer.Option(help="Three numbers, likewise.", rich_help_panel=_WEIGHTS)]
+Color = Annotated[str | None, typer.Option(help="RGB or BGR.", rich_help_panel=_WEIGHTS)]
+Library = Annotated[
+    str | None, typer.Option(help="Whose resize: pil or opencv.", rich_help_panel=_WEIGHTS)
+]
+LabelsFile = Annotated[
+    Path | None,
+    typer.Option("--labels", help="Class names, one a line or JSON.", rich_help_panel=_WEIGHTS),
+]
+
+
+@app.command()
+def inspect(
+    checkpoint: CheckpointPath,
+    preset: PresetName = None,
+    segments: Segments = None,
+    proportion: Proportion = None,
+    shift_div: ShiftDiv = None,
+    direction: Direction = None,
+    first: First = None,
+    size: Size = None,
+    resize: Resize = None,
+    mean: Mean = None,
+    std: Std = None,
+    color: Color = None,
+    library: Library = None,
+    labels: LabelsFile = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a checkpoint holds, and where every setting comes from."""
+    from edgevid import show
+    from edgevid.checkpoints import read
+
+    flags = _flags(locals(), "checkpoint", "as_json")
+    found = read(checkpoint, **flags)
+    show.print_json(show.checkpoint_facts(found)) if as_json else show.checkpoint(found)
+
+
+@app.command(name="compile")
+def compile_(
+    checkpoint: CheckpointPath,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the bundle goes.")],
+    device: Annotated[str, typer.Option(help="A device profile, see 'edgevid devices'.")] = "host",
+    precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
+    lowering: Annotated[str, typer.Option(help="Of the shift: auto or a name.")] = "auto",
+    batch: Annotated[str, typer.Option(help="Batch sizes, as 1,16.")] = "1",
+    threads: Threads = None,
+    streams: Streams = None,
+    hint: Hint = None,
+    preset: PresetName = None,
+    segments: Segments = None,
+    proportion: Proportion = None,
+    shift_div: ShiftDiv = None,
+    direction: Direction = None,
+    first: First = None,
+    size: Size = None,
+    resize: Resize = None,
+    mean: Mean = None,
+    std: Std = None,
+    color: Color = None,
+    library: Library = None,
+    labels: LabelsFile = None,
+) -> None:
+    """Compile a checkpoint for a device and prove that the result is right."""
+    from edgevid import show
+    from edgevid.compiler import compile_checkpoint
+
+    own = ("checkpoint", "output", "device", "precision", "lowering", "batch", "threads", "streams", "hint")
+    flags = _flags(locals(), *own)
+    with show.steps() as say:
+        bundle = compile_checkpoint(
+            checkpoint,
+            output,
+            device=device,
+            precision=precision,
+            lowering=lowering,
+            batches=_numbers(batch, "--batch"),
+            settings=_settings(threads, streams, hint),
+            say=say,
+            **flags,
+        )
+    show.bundle(bundle)
+
+
+@app.command()
+def verify(
+    bundle: BundlePath,
+    against: Annotated[
+        Path | None, typer.Option(help="Another bundle of the same network, compared on new random clips.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Which artifact; all by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the random clips of --against.")] = 0,
+) -> None:
+    """Run a bundle on its golden clips and hold it to the float32 reference."""
+    from edgevid import show
+    from edgevid.bundle import Bundle
+    from edgevid.compiler import verify_bundle
+
+    opened = Bundle.open(bundle)
+    other = Bundle.open(against) if against else None
+    results = verify_bundle(opened, against=other, batch=batch, seed=seed)
+    for size, result in results.items():
+        show.verification(result, f"{bundle}, batch {size}")
+    for size, result in results.items():
+        result.raise_if_failed(f"{bundle}, batch {size}")
+
+
+@app.command()
+def run(
+    bundle: BundlePath,
+    videos: Annotated[
+        list[Path],
+        typer.Argument(metavar="VIDEO...", help="Videos, lists (.txt), or folders of classes or frames."),
+    ],
+    as_json: Json = False,
+    labels: Annotated[Path | None, typer.Option(help="Class names, one a line or JSON.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Answers a video.")] = 5,
+    clips: Annotated[int | None, typer.Option(min=1, help="Temporal clips a video.")] = None,
+    crops: Annotated[int | None, typer.Option(help="1 or 3.")] = None,
+    dense: Annotated[bool, typer.Option("--dense", help="Dense instead of uniform sampling.")] = False,
+    frame_template: Annotated[
+        str | None, typer.Option(help="Names of frame files, as img_{:05d}.jpg.")
+    ] = None,
+    threads: Threads = None,
+) -> None:
+    """Recognize videos: the five most probable classes of each."""
+    from edgevid import show
+    from edgevid.bundle import Bundle
+    from edgevid.recognition import find_items, recognize
+    from edgevid.video.labels import read_labels
+
+    opened = Bundle.open(bundle)
+    classes = opened.artifact().output.shape[1]
+    names = read_labels(labels, classes) if labels else None
+    items = find_items(videos, frame_template=frame_template, labels=names or opened.manifest.labels)
+    outcomes = recognize(
+        opened,
+        items,
+        labels=names,
+        top=top,
+        sampling=_sampling(opened.manifest.sampling, clips, crops, dense),
+        settings=replace(opened.manifest.settings, threads=threads) if threads else None,
+    )
+    failed = show.recognitions(outcomes, len(items), as_json=as_json)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="The first is the baseline.")],
+    batch: Annotated[int | None, typer.Option(min=1, help="Clips a call.")] = None,
+    threads: Threads = None,
+    streams: Streams = None,
+    hint: Hint = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds a process.")] = 40,
+    warmup: Annotated[int, typer.Option(min=0, help="Runs of each variant that do not count.")] = 3,
+    processes: Annotated[int, typer.Option(min=1, help="Fresh processes to repeat in.")] = 1,
+    budget: Annotated[float | None, typer.Option(help="Stop early after so many seconds.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write all samples as JSON.")
+    ] = None,
+) -> None:
+    """Measure bundles side by side on this machine."""
+    from edgevid import show
+    from edgevid.bench.bundles import bench_bundles
+    from edgevid.bench.progress import progress_bar
+    from edgevid.bench.settings import Settings
+    from edgevid.bench.storage import save_result
+    from edgevid.bench.table import render
+
+    protocol = Settings(rounds=rounds, warmup=warmup, processes=processes, budget_seconds=budget)
+    with progress_bar() as progress:
+        result = bench_bundles(
+            bundles,
+            batch=batch,
+            threads=threads,
+            streams=streams,
+            hint=_hint(hint),
+            settings=protocol,
+            progress=progress,
+        )
+    show.out().print(render(result))
+    if output:
+        save_result(result, output)
+        show.out().print(f"all samples: {output}")
+
+
+@app.command()
+def devices(as_json: Json = False) -> None:
+    """List the device profiles, what each can run, and why not."""
+    from edgevid import show
+
+    show.devices(as_json=as_json)
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """List the published networks with their size and work beside the papers'."""
+    from edgevid import show
+
+    show.models(as_json=as_json)
+
+
+@app.command()
+def doctor(
+    load: Annotated[bool, typer.Option("--load", help="Import every package too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what is installed, what is missing, and the command that installs it."""
+    from edgevid import show
+    from edgevid.doctor import examine
+
+    findings = examine(load=load)
+    show.print_json([asdict(finding) for finding in findings]) if as_json else show.findings(findings)
+
+
+@app.command()
+def clips(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Gets one folder a class and list.txt.")],
+    split: Annotated[str, typer.Option(help="easy or hard.")] = "easy",
+    count: Annotated[int, typer.Option(min=1, help="Videos a class.")] = 2,
+    seed: Annotated[int, typer.Option(help="Of the generator.")] = 0,
+) -> None:
+    """Generate the demo's clips as H.264 files."""
+    from edgevid import show
+    from edgevid.demo import LABELS, write_videos
+
+    written = write_videos(folder, split, count * len(LABELS), seed)
+    show.out().print(f"{count * len(LABELS)} videos of {len(LABELS)} classes: {written}")
+
+
+def main() -> None:
+    """Run the command line; every error of edgevid becomes a message and exit status 1."""
+    try:
+        app(standalone_mode=True)
+    except EdgevidError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; nothing half written was left", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+
+
+def _flags(values: dict[str, Any], *not_flags: str) -> dict[str, Any]:
+    """The given flags of a checkpoint, as `edgevid.checkpoints.read` takes them."""
+    flags = {key: value for key, value in values.items() if value is not None and key not in not_flags}
+    for name in ("mean", "std"):
+        if name in flags:
+            flags[name] = _triple(flags[name], f"--{name}")
+    return flags
+
+
+def _triple(text: str, where: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) not in (1, 3):
+        raise ConfigError(
+            f"{text!r} is not one number or three", where=where, fix="write 123.675,116.28,103.53"
+        )
+    return values * (3 // len(values))
+
+
+def _numbers(text: str, where: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is no list of numbers", where=where, fix="write 1 or 1,16") from error
+
+
+def _hint(hint: str | None) -> Literal["latency", "throughput"]:
+    if hint in (None, "latency"):
+        return "latency"
+    if hint == "throughput":
+        return "throughput"
+    raise ConfigError(f"unknown hint {hint!r}", where="--hint", fix="latency or throughput")
+
+
+def _settings(threads: int | None, streams: int | None, hint: str | None) -> RunSettings:
+    from edgevid.contract import RunSettings
+
+    return RunSettings(threads=threads, streams=streams, hint=_hint(hint))
+
+
+def _sampling(recorded: Sampling, clips: int | None, crops: int | None, dense: bool) -> Sampling:
+    if crops is not None and crops not in (1, 3):
+        raise ConfigError(f"{crops} crops", where="--crops", fix="1 (centre) or 3")
+    changed = replace(recorded, clips=clips or recorded.clips, mode="dense" if dense else recorded.mode)
+    return changed if crops is None else replace(changed, crops=3 if crops == 3 else 1)

@@ -1,0 +1,284 @@
+"""What the command line prints. Facts come in, tables go out; nothing is computed here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from edgevid.recognition import Failure, Recognition
+
+if TYPE_CHECKING:
+    from edgevid.bundle import Bundle
+    from edgevid.checkpoints import Checkpoint
+    from edgevid.doctor import Finding
+    from edgevid.graph.verify import Verification
+
+__all__ = [
+    "bundle",
+    "checkpoint",
+    "checkpoint_facts",
+    "devices",
+    "findings",
+    "models",
+    "out",
+    "print_json",
+    "recognitions",
+    "steps",
+    "verification",
+]
+
+
+def out() -> Console:
+    """Standard output; plain text and no wrapping of words in a pipe."""
+    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(value, indent=2, default=str))
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str], None]]:
+    """Shows the present step on a terminal; silent in a pipe."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    start = perf_counter()
+    with console.status("starting") as status:
+
+        def say(step: str) -> None:
+            status.update(step)
+            console.print(f"[dim]{perf_counter() - start:6.1f} s[/] {step}", highlight=False)
+
+        yield say
+
+
+def checkpoint_facts(found: Checkpoint) -> dict[str, Any]:
+    """Everything `inspect` shows, as plain data."""
+    from edgevid.models.cost import cost
+
+    work = cost(found.config)
+    shifts = found.network().shift_specs()
+    return {
+        "path": str(found.path),
+        "layout": found.layout,
+        "network": found.config.model_dump(mode="json"),
+        "parameters": work.parameters,
+        "macs": work.macs,
+        "settings": {
+            name: {"value": str(setting.value), "source": setting.source}
+            for name, setting in found.settings.items()
+        },
+        "assumptions": list(found.assumptions),
+        "labels": list(found.labels) if found.labels else None,
+        "shifts": [{"layer": name, "shift": str(spec)} for name, spec in shifts],
+    }
+
+
+def checkpoint(found: Checkpoint) -> None:
+    """A checkpoint for people."""
+    facts, console = checkpoint_facts(found), out()
+    console.print(f"[bold]{found.path}[/]")
+    console.print(f"{facts['parameters'] / 1e6:.2f} M parameters, {facts['macs'] / 1e9:.2f} GMACs a clip")
+    table = Table("setting", "value", "source", box=None, pad_edge=False)
+    for name, setting in facts["settings"].items():
+        style = "yellow" if setting["source"] == "default" else ""
+        table.add_row(name, setting["value"], setting["source"], style=style)
+    console.print(table)
+    for entry in facts["shifts"]:
+        console.print(f"  {entry['layer']}: {entry['shift']}", markup=False)
+    if not facts["shifts"]:
+        console.print("no shift: a 2D network (TSN)")
+    if found.assumptions:
+        console.print(
+            f"[yellow]assumed, since nothing says it: {', '.join(found.assumptions)}.[/] "
+            "Check them, or give --preset or the flags."
+        )
+
+
+def bundle(made: Bundle) -> None:
+    """A freshly compiled bundle."""
+    facts, console = made.manifest, out()
+    console.print(f"[bold]{made.path}[/]: {facts.device_title}, {facts.precision}, {facts.runtime}")
+    for artifact in facts.artifacts:
+        console.print(f"  batch {artifact.batch}: shift as {artifact.lowering}")
+        for check in artifact.checks:
+            console.print(
+                f"    {'ok' if check.passed else 'FAILED'}  {check.name}: {check.detail}", markup=False
+            )
+    reference = facts.reference
+    if reference.shift_removed is not None and reference.shift_swapped is not None:
+        console.print(
+            f"  the golden clips notice a removed shift (logits change by {reference.shift_removed:.1%}) "
+            f"and a swapped one ({reference.shift_swapped:.1%})"
+        )
+    for note in facts.notes:
+        console.print(f"  note: {note}", markup=False)
+    console.print(f"  status: [bold]{facts.status}[/]")
+
+
+def verification(result: Verification, title: str) -> None:
+    """The checks of one artifact."""
+    console = out()
+    console.print(f"[bold]{title}[/]: {'passed' if result.passed else '[red]FAILED[/]'}")
+    for check in result.checks:
+        console.print(
+            f"  {'ok    ' if check.passed else 'FAILED'}  {check.name}: {check.detail}", markup=False
+        )
+
+
+def recognitions(outcomes: Iterable[Recognition | Failure], total: int, *, as_json: bool) -> int:
+    """Print each video's answers as they come; returns how many videos failed."""
+    console, failed, right, labelled, records = out(), 0, 0, 0, []
+    for outcome in outcomes:
+        if isinstance(outcome, Failure):
+            failed += 1
+            records.append({"video": str(outcome.path), "error": str(outcome.error)})
+            print(f"error: {outcome.error}", file=sys.stderr)
+            continue
+        if outcome.label is not None:
+            labelled += 1
+            right += outcome.top[0].index == outcome.label
+        records.append(_record(outcome))
+        if not as_json:
+            _answers(console, outcome)
+    if as_json:
+        print_json(records)
+    elif labelled:
+        console.print(f"top-1 accuracy: {right} of {labelled} ({right / labelled:.1%})")
+    if failed and not as_json:
+        console.print(f"{failed} of {total} videos could not be read")
+    return failed
+
+
+def _record(outcome: Recognition) -> dict[str, Any]:
+    return {
+        "video": str(outcome.path),
+        "label": outcome.label,
+        "frames": outcome.frames,
+        "views": outcome.views,
+        "top": [{"class": a.index, "name": a.name, "probability": a.probability} for a in outcome.top],
+        "seconds": {"read": outcome.seconds[0], "network": outcome.seconds[1]},
+        "warnings": list(outcome.warnings),
+    }
+
+
+def _answers(console: Console, outcome: Recognition) -> None:
+    read, network = outcome.seconds
+    console.print(
+        f"[bold]{outcome.path}[/]  {outcome.frames} frames, {outcome.views} view(s), "
+        f"read {read * 1e3:.0f} ms, network {network * 1e3:.0f} ms"
+    )
+    for warning in outcome.warnings:
+        console.print(f"  warning: {warning}", markup=False)
+    for answer in outcome.top:
+        mark = "  <- labelled" if outcome.label == answer.index else ""
+        console.print(f"  {answer.probability:6.1%}  {answer.name}{mark}", markup=False)
+
+
+def devices(*, as_json: bool) -> None:
+    """Every profile with what its target can do on it."""
+    from edgevid import targets
+    from edgevid.targets._profiles import device, device_names
+
+    records: list[dict[str, Any]] = []
+    for name in device_names():
+        profile = device(name)
+        capability = targets.find(profile.target).probe(profile)
+        records.append(
+            {
+                "device": name,
+                "title": profile.title,
+                "target": profile.target,
+                "this_machine": profile.is_this_machine,
+                "isa": list(profile.isa),
+                "precisions": list(capability.precisions),
+                "emulated": dict(profile.emulated),
+                "missing": dict(capability.missing),
+                "compiles": capability.compiles,
+                "executes": capability.executes,
+                "reason": capability.reason,
+                "note": profile.note,
+            }
+        )
+    if as_json:
+        print_json(records)
+        return
+    table = Table("device", "what it is", "target", "precisions", "here", box=None, pad_edge=False)
+    for record in records:
+        precisions = ", ".join(
+            f"{kind} (emulated)" if kind in record["emulated"] else kind for kind in record["precisions"]
+        )
+        here = "yes" if record["this_machine"] else "compile only"
+        table.add_row(
+            record["device"], record["title"], record["target"], precisions, record["reason"] or here
+        )
+    out().print(table)
+    reasons = {f"{r['device']}: no {kind}: {why}" for r in records for kind, why in r["missing"].items()}
+    for line in sorted(reasons):
+        out().print(line, markup=False)
+
+
+def models(*, as_json: bool) -> None:
+    """Every preset with its size and work beside the paper's."""
+    from edgevid.models.cost import cost
+    from edgevid.models.registry import preset, preset_names
+
+    records: list[dict[str, Any]] = []
+    for name in preset_names():
+        known = preset(name)
+        work = cost(known.config)
+        records.append(
+            {
+                "name": name,
+                "frames": known.config.segments,
+                "size": known.config.size,
+                "parameters": work.parameters,
+                "macs": work.macs,
+                "published_parameters_m": known.parameters,
+                "published_gmacs": known.gmacs,
+                "source": known.source,
+            }
+        )
+    if as_json:
+        print_json(records)
+        return
+    table = Table(
+        "name", "frames", "size", "parameters", "GMACs", "published", "source", box=None, pad_edge=False
+    )
+    for r in records:
+        published = (
+            f"{r['published_parameters_m']} M, {r['published_gmacs']} G" if r["published_gmacs"] else "-"
+        )
+        size, millions, billions = str(r["size"]), r["parameters"] / 1e6, r["macs"] / 1e9
+        table.add_row(
+            r["name"], str(r["frames"]), size, f"{millions:.2f} M", f"{billions:.2f}", published, r["source"]
+        )
+    out().print(table)
+
+
+def findings(found: Sequence[Finding]) -> None:
+    """The doctor's findings, and what to do about them."""
+    console = out()
+    table = Table("needed for", "package", "version", "state", box=None, pad_edge=False)
+    for finding in found:
+        state = finding.problem or "ok"
+        table.add_row(
+            finding.purpose,
+            finding.package,
+            finding.version,
+            state,
+            style="yellow" if finding.problem else "",
+        )
+    console.print(table)
+    for command in dict.fromkeys(finding.command for finding in found if finding.problem):
+        console.print(f"to install what is missing: {command}", markup=False)

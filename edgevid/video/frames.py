@@ -1,0 +1,150 @@
+"""Sources of frames that are no video file: a folder of pictures, an array in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from edgevid.errors import ConfigError, VideoError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["ArrayFrames", "FrameFolder", "check_template"]
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class FrameFolder:
+    """A folder with one picture a frame.
+
+    Attributes:
+        path: the folder.
+        template: file name of a frame, such as ``img_{:05d}.jpg``.
+        first: number in the name of the first frame, 0 or 1.
+        frames: how many frames there are, or how many the annotation list says.
+    """
+
+    path: Path
+    template: str
+    first: int
+    frames: int
+
+    @classmethod
+    def open(cls, path: str | Path, template: str, frames: int | None = None) -> FrameFolder:
+        """Look at a folder; its numbers start from 0 if file 0 exists, else from 1 as in TSM's lists.
+
+        Args:
+            path: the folder.
+            template: file name of a frame, such as ``img_{:05d}.jpg``.
+            frames: their number; counted up to the first gap if not given.
+
+        Raises:
+            VideoError: the folder is missing or holds no frame of that name.
+            ConfigError: see `check_template`.
+        """
+        folder = Path(path)
+        check_template(template)
+        if not folder.is_dir():
+            raise VideoError("there is no such folder of frames", where=folder, fix="check root and list")
+        first = 0 if (folder / template.format(0)).exists() else 1
+        found = 0
+        while found != frames and (folder / template.format(first + found)).exists():
+            found += 1
+        if not found:
+            raise VideoError(
+                f"the folder has no frame {template.format(first)}",
+                where=folder,
+                fix="check --frame-template against the names of its files",
+            )
+        return cls(folder, template, first, found if frames is None else frames)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Nothing: what is missing is an error here."""
+        return ()
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Frame ``index``, counted from 0, as ``uint8`` RGB ``[H, W, 3]``.
+
+        Raises:
+            VideoError: the picture is missing or broken.
+        """
+        from PIL import Image
+
+        file = self.path / self.template.format(self.first + index)
+        try:
+            with Image.open(file) as picture:
+                return np.array(picture.convert("RGB"), np.uint8)
+        except FileNotFoundError as error:
+            raise VideoError(
+                f"frame {index} of {self.frames} is missing",
+                where=file,
+                fix="correct the number of frames in the list, or extract the frames again",
+            ) from error
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise VideoError(
+                f"the picture of frame {index} cannot be read ({error})",
+                where=file,
+                fix="extract the frames again",
+            ) from error
+
+    def select(
+        self, choose: Callable[[int], Iterable[int]], convert: Callable[[NDArray[np.uint8]], _T]
+    ) -> tuple[int, dict[int, _T]]:
+        """As `Video.select`, and only the wanted pictures are opened."""
+        return self.frames, {index: convert(self.read(index)) for index in sorted(set(choose(self.frames)))}
+
+
+@dataclass(frozen=True)
+class ArrayFrames:
+    """Frames in memory, ``uint8`` RGB ``[N, H, W, 3]``.
+
+    Raises:
+        VideoError: another type or shape.
+    """
+
+    pixels: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 4 or self.pixels.shape[3] != 3:
+            raise VideoError(
+                f"frames of type {self.pixels.dtype} and shape {list(self.pixels.shape)} are not "
+                "uint8 [N, H, W, 3]",
+                fix="give RGB frames with values from 0 to 255",
+            )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def select(
+        self, choose: Callable[[int], Iterable[int]], convert: Callable[[NDArray[np.uint8]], _T]
+    ) -> tuple[int, dict[int, _T]]:
+        """As `Video.select`."""
+        count = len(self.pixels)
+        return count, {index: convert(self.pixels[index]) for index in sorted(set(choose(count)))}
+
+
+def check_template(template: str) -> None:
+    """Refuse a frame template that does not number files.
+
+    Raises:
+        ConfigError: no replacement field, more than one, or one that takes no whole number.
+    """
+    try:
+        numbered = template.format(1) != template.format(2)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        numbered = False
+    if not numbered:
+        raise ConfigError(
+            f"the frame template {template!r} does not number files",
+            where="--frame-template",
+            fix="write one field for the number, as in img_{:05d}.jpg",
+        )

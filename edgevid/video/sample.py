@@ -1,0 +1,121 @@
+"""Which frames of a video a clip is made of. Pure functions on frame counts, numbers from 0.
+
+The formulas are those of MIT's TSM test code (``ops/dataset.py``, ``_get_test_indices``),
+which mmaction2's ``SampleFrames`` (test mode, ``clip_len=1``) and ``DenseSampleFrames``
+agree with. A video shorter than the segments repeats frames: the formulas give that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args, get_type_hints
+
+import numpy as np
+
+from edgevid.contract import Sampling
+from edgevid.errors import ConfigError, VideoError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["check_sampling", "dense_indices", "sample_indices", "uniform_indices"]
+
+
+def sample_indices(frames: int, sampling: Sampling) -> NDArray[np.int64]:
+    """Frame numbers ``[clips, segments]`` for a video of ``frames`` frames.
+
+    Raises:
+        VideoError: the video has no frames.
+        ConfigError: see `check_sampling`.
+    """
+    check_sampling(sampling)
+    if sampling.mode == "dense":
+        return dense_indices(frames, sampling.segments, sampling.window, sampling.clips)
+    return uniform_indices(frames, sampling.segments, sampling.clips)
+
+
+def uniform_indices(frames: int, segments: int, clips: int = 1) -> NDArray[np.int64]:
+    """TSN sampling: one frame from each of ``segments`` equal parts of the video.
+
+    With ``tick = frames / segments``, one clip takes the centres ``int(tick/2 + tick*i)``.
+    Two clips are MIT's ``twice_sample``: the centres, then the beginnings ``int(tick*i)``.
+    More clips, for which nothing is published, take ``int(tick*k/clips + tick*i)``, so that
+    they divide each part evenly; clip 0 begins at the beginnings.
+
+    Returns:
+        Frame numbers ``[clips, segments]``.
+
+    Raises:
+        VideoError: the video has no frames.
+    """
+    _refuse_no_frames(frames)
+    tick = frames / float(segments)
+    if clips == 1:
+        starts = [tick / 2.0]
+    elif clips == 2:
+        starts = [tick / 2.0, 0.0]
+    else:
+        starts = [tick * clip / clips for clip in range(clips)]
+    rows = [[min(int(start + tick * i), frames - 1) for i in range(segments)] for start in starts]
+    return np.array(rows, dtype=np.int64)
+
+
+def dense_indices(frames: int, segments: int, window: int = 64, clips: int = 1) -> NDArray[np.int64]:
+    """I3D sampling: ``segments`` frames from a window of ``window`` frames.
+
+    The stride is ``window // segments``; numbers past the end start again from 0 (modulo),
+    as in MIT's code. Several clips (MIT takes 10) start at ``linspace(0, last, clips)``,
+    truncated, with ``last = max(0, frames - window)``. A single clip takes the middle start,
+    ``last // 2``: MIT's validation draws it at random from the same range, and mmaction2's
+    ``SampleFrames`` takes the middle when it tests with one clip.
+
+    Returns:
+        Frame numbers ``[clips, segments]``.
+
+    Raises:
+        VideoError: the video has no frames.
+    """
+    _refuse_no_frames(frames)
+    last = max(0, frames - window)
+    starts = np.array([last // 2]) if clips == 1 else np.linspace(0, last, num=clips, dtype=np.int64)
+    offsets = np.arange(segments) * (window // segments)
+    return ((starts[:, None] + offsets[None, :]) % frames).astype(np.int64)
+
+
+def check_sampling(sampling: Sampling) -> None:
+    """Refuse settings that no video can satisfy.
+
+    Raises:
+        ConfigError: a number below 1, an unknown choice, a dense window shorter than its
+            segments, or a crop larger than the resized short side.
+    """
+    for name in ("segments", "window", "clips", "resize", "crop"):
+        if getattr(sampling, name) < 1:
+            raise ConfigError(
+                f"{name} is {getattr(sampling, name)} and must be at least 1", where=f"sampling.{name}"
+            )
+    hints = get_type_hints(Sampling)
+    for name in ("mode", "crops", "library"):
+        choices, value = get_args(hints[name]), getattr(sampling, name)
+        if value not in choices:
+            raise ConfigError(
+                f"{name} is {value!r}",
+                where=f"sampling.{name}",
+                fix=f"choose one of {', '.join(map(str, choices))}",
+            )
+    if sampling.mode == "dense" and sampling.window < sampling.segments:
+        raise ConfigError(
+            f"a dense window of {sampling.window} frames cannot hold {sampling.segments} segments",
+            where="sampling.window",
+            fix=f"choose a window of at least {sampling.segments} frames, or uniform sampling",
+        )
+    if sampling.crop > sampling.resize:
+        raise ConfigError(
+            f"a crop of {sampling.crop} pixels does not fit a short side of {sampling.resize}",
+            where="sampling.crop",
+            fix=f"resize to at least {sampling.crop} or crop at most {sampling.resize}",
+        )
+
+
+def _refuse_no_frames(frames: int) -> None:
+    if frames < 1:
+        raise VideoError("the video has no frames to sample", fix="remove it from the list")
