@@ -71,8 +71,8 @@ def find_items(
     """Videos, annotation lists (``.txt``, ``.list``, ``.csv``), folders of class names or of frames.
 
     Folders named after classes are numbered by ``labels`` where these hold all of them, by the
-    alphabet otherwise. A place that does not exist is kept as an item: reading it gives the error, and the others
-    are not lost.
+    alphabet otherwise. A place that does not exist is kept as an item: reading it gives the
+    error, and the others are not lost.
 
     Raises:
         VideoError: a list or a folder that cannot be understood.

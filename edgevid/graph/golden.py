@@ -27,7 +27,7 @@ __all__ = ["Golden", "candidate_clips", "choose_golden"]
 GOLDEN = 2
 RANDOM = 2
 SEED = 20190827
-AMPLE = 10
+AMPLE = 2.5
 """No further candidates are tried once both controls are this many tolerances away."""
 
 
@@ -65,10 +65,12 @@ def choose_golden(
     tried: list[tuple[float, float, NDArray[Any], NDArray[np.float32]]] = []
     with ExitStack() as stack:
         reference = stack.enter_context(open_reference(graph))
-        controls = []
+        controls: list[Session] = []
         if shifted:
-            for change in (ShiftSpec.without_moves, ShiftSpec.swapped):
-                controls.append(stack.enter_context(open_reference(replace_specs(graph, change))))
+            changed = (
+                replace_specs(graph, change) for change in (ShiftSpec.without_moves, ShiftSpec.swapped)
+            )
+            controls = [stack.enter_context(open_reference(control)) for control in changed]
         for clip in candidate_clips(reference.input):
             right = reference.run(clip)
             changes = [compare(right, control.run(clip)).max_relative for control in controls]

@@ -1,0 +1,69 @@
+# Two commands do everything: `make demo` and `make test`. Both set up .venv first.
+
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.10 python3))
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.edgevid-ready
+OUT := demo-output
+SOURCES := edgevid targets calibration bench tests
+
+.PHONY: help setup demo test test-slow lint format clean
+
+help:
+	@echo "make demo       set up, then compile, verify, run and benchmark the demo network"
+	@echo "make test       set up, then lint, type-check and run the test suite"
+	@echo "make test-slow  the same, with the full-size networks"
+	@echo "make lint       ruff and mypy --strict"
+	@echo "make format     let ruff format and mend the code"
+	@echo "make clean      remove .venv and what the demo wrote"
+
+setup: $(READY)
+
+$(READY): pyproject.toml .ci/constraints.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 or later found: install python3.11 (on Debian: apt-get install python3.11 python3.11-venv)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || .ci/install-venv "$(PYTHON)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[compile,openvino,test]'
+	@touch $@
+
+# Prints a command, then runs it.
+define show
+	@printf '\n\033[1m$$ edgevid %s\033[0m\n' '$(1)'
+	@$(BIN)/edgevid $(1)
+endef
+
+demo: $(READY)
+	@rm -rf $(OUT)
+	@echo "1. Clips whose class is a motion, as H.264 files"
+	$(call show,clips $(OUT)/clips --count 2)
+	@echo; echo "2. What the shipped checkpoint holds"
+	$(call show,inspect edgevid/demo/tsm.safetensors)
+	@echo; echo "3. Compile it for this machine, and its twin without the shift"
+	$(call show,compile edgevid/demo/tsm.safetensors --device host --output $(OUT)/tsm.bundle)
+	$(call show,compile edgevid/demo/tsn.safetensors --device host --output $(OUT)/tsn.bundle)
+	@echo; echo "4. Verify the bundle from disk"
+	$(call show,verify $(OUT)/tsm.bundle)
+	@echo; echo "5. Recognize a video, then all of them: with the shift, and without"
+	$(call show,run $(OUT)/tsm.bundle $(OUT)/clips/grow/easy_0_0000.mp4)
+	$(call show,run $(OUT)/tsm.bundle $(OUT)/clips --top 1)
+	$(call show,run $(OUT)/tsn.bundle $(OUT)/clips --top 1)
+	@echo; echo "6. What the shift costs: the network without it is the baseline"
+	$(call show,bench $(OUT)/tsn.bundle $(OUT)/tsm.bundle --threads 1 --rounds 200 --output $(OUT)/bench.json)
+
+lint: $(READY)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: lint
+	$(BIN)/python -m pytest
+
+format: $(READY)
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+clean:
+	rm -rf $(VENV) $(OUT) build dist *.egg-info

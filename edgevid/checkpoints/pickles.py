@@ -1,0 +1,181 @@
+"""Files of ``torch.save``, read without running anything that they hold.
+
+PyTorch's weights-only unpickler builds tensors and plain containers. Training code also
+leaves numpy scalars, mmengine's history buffers and the like beside the weights; these
+become `Inert` objects, which ignore everything. Any other global is refused by name.
+"""
+
+from __future__ import annotations
+
+import pickle
+import pickletools
+import re
+import struct
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from edgevid.errors import CheckpointError, UnsafeCheckpointError
+
+__all__ = ["Inert", "load_pickle"]
+
+_NUMPY = (
+    "numpy.dtype",
+    "numpy.ndarray",
+    *(
+        f"{core}.{name}"
+        for core in ("numpy.core", "numpy._core")
+        for name in ("multiarray.scalar", "multiarray._reconstruct", "numeric._frombuffer")
+    ),
+    *(
+        f"numpy.dtypes.{name}DType"
+        for name in (
+            *("Bool", "Float16", "Float32", "Float64", "Str"),
+            *(f"{sign}{bits}" for sign in ("Int", "UInt") for bits in (8, 16, 32, 64)),
+        )
+    ),
+)
+HARMLESS = (
+    *_NUMPY,
+    "mmengine.logging.history_buffer.HistoryBuffer",
+    "argparse.Namespace",
+    # HistoryBuffer's statistics are stored as getattr(HistoryBuffer, "mean").
+    "builtins.getattr",
+)
+"""Globals that published files hold beside their weights; each becomes an `Inert` object."""
+
+_TENSOR_MODULES = frozenset(
+    ("torch", "torch._utils", "torch._tensor", "torch.storage", "torch.nn.parameter", "torch.serialization")
+)
+_TENSOR_GLOBALS = frozenset(("collections.OrderedDict", "_codecs.encode"))
+_UNREADABLE = (
+    *(RuntimeError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError),
+    *(OverflowError, MemoryError, struct.error, zipfile.BadZipFile, OSError),
+)
+
+
+class Inert:
+    """Stands for an object of a foreign class: takes all arguments and does nothing."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Inert:
+        """The same for pickles that build by ``__new__``."""
+        return super().__new__(cls)
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+def load_pickle(path: Path) -> Any:
+    """What ``torch.save`` wrote, with tensors on the CPU and foreign objects inert.
+
+    Raises:
+        UnsafeCheckpointError: the pickle names something other than tensors; nothing ran.
+        CheckpointError: the file is truncated, or is no file of ``torch.save``.
+    """
+    if _is_torchscript(path):
+        raise CheckpointError(
+            "a TorchScript program, not a state dict",
+            where=path,
+            fix="save the weights of the original model: torch.save(model.state_dict(), path)",
+        )
+    stand_ins: list[Any] = [(Inert, name) for name in HARMLESS]
+    try:
+        with torch.serialization.safe_globals(stand_ins):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        _refuse_code(path, str(error))
+        raise _unreadable(path, error) from error
+    except _UNREADABLE as error:
+        _refuse_code(path, str(error))
+        raise _unreadable(path, error) from error
+
+
+def _refuse_code(path: Path, message: str) -> None:
+    """Raise `UnsafeCheckpointError` if the file holds globals that are no tensors."""
+    named = set(re.findall(r"(?:unsupported )?GLOBAL ([\w.]+\w)", message))
+    try:
+        named.update(_globals_of(path))
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, RuntimeError):
+        # A damaged file holds no more names than PyTorch's message already gave.
+        named = set(named)
+    foreign = sorted(name for name in named if not _is_expected(name))
+    if not foreign:
+        return
+    shown = ", ".join(foreign[:6]) + (f" and {len(foreign) - 6} more" if len(foreign) > 6 else "")
+    raise UnsafeCheckpointError(
+        f"its pickle asks for {shown}, which could run code; nothing was executed",
+        where=path,
+        fix="in the code that wrote it, save only the weights: torch.save(model.state_dict(), path)",
+    )
+
+
+def _is_expected(name: str) -> bool:
+    module = name.rpartition(".")[0]
+    return name in HARMLESS or name in _TENSOR_GLOBALS or module in _TENSOR_MODULES
+
+
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    return CheckpointError(
+        f"not a checkpoint, or truncated: {reason}",
+        where=path,
+        fix="compare its size with the publisher's and download it again; a .pth, .pt, .tar or .safetensors "
+        "file written by torch.save or safetensors is expected",
+    )
+
+
+def _is_torchscript(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _globals_of(path: Path) -> set[str]:
+    """Names of all globals in the pickles of a file, found without unpickling."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            members = [name for name in archive.namelist() if name.endswith("data.pkl")]
+            found: set[str] = set()
+            for name in members:
+                with archive.open(name) as stream:
+                    found.update(_globals_in(stream))  # type: ignore[arg-type]
+            return found
+    with path.open("rb") as stream:
+        found = set()
+        # The format before PyTorch 1.6: magic number, version, system, data, keys.
+        for _ in range(5):
+            found.update(_globals_in(stream))
+        return found
+
+
+def _globals_in(stream: BinaryIO) -> Iterator[str]:
+    strings: list[str] = []
+    memo: list[str | None] = []
+    latest: str | None = None
+    try:
+        for opcode, argument, _ in pickletools.genops(stream):
+            name = opcode.name
+            if name == "MEMOIZE":
+                memo.append(latest)
+                continue
+            latest = None
+            if name in ("GLOBAL", "INST"):
+                yield str(argument).replace(" ", ".").replace("__builtin__", "builtins")
+            elif name == "STACK_GLOBAL" and len(strings) >= 2:
+                yield f"{strings[-2]}.{strings[-1]}"
+            elif isinstance(argument, str):
+                latest = argument
+            elif name in ("BINGET", "LONG_BINGET") and isinstance(argument, int) and argument < len(memo):
+                latest = memo[argument]
+            if latest is not None:
+                strings.append(latest)
+    except (ValueError, IndexError, UnicodeDecodeError, OverflowError, struct.error):
+        return

@@ -1,0 +1,87 @@
+"""Normalization and sampling of a checkpoint from its merged settings, validated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from edgevid.checkpoints.settings import Merger
+from edgevid.contract import Normalization, Sampling
+from edgevid.errors import ConfigError
+
+__all__ = ["normalization_of", "sampling_of"]
+
+_FULL_SIZE = 224
+_FULL_RESIZE = 256
+
+
+def normalization_of(merger: Merger) -> Normalization:
+    """Mean, std and colour order.
+
+    Raises:
+        ConfigError: no three numbers each, or meant for pixels from 0 to 1.
+    """
+    values = {name: merger.choose(name) for name in ("mean", "std", "color")}
+    for name in ("mean", "std"):
+        values[name] = _three_numbers(name, values[name], merger.where)
+    if min(values["std"]) <= 0:
+        raise ConfigError(f"std is {values['std']}", where=merger.where, fix="give three numbers above 0")
+    if max(values["std"]) < 1 and max(values["mean"]) <= 1:
+        raise ConfigError(
+            f"mean {values['mean']} and std {values['std']} are for pixels from 0 to 1",
+            where=merger.where,
+            fix="multiply both by 255: pixels are 0 to 255 here",
+        )
+    normalization: Normalization = _validated(TypeAdapter(Normalization), values, merger.where)
+    return normalization
+
+
+def sampling_of(merger: Merger, segments: int) -> Sampling:
+    """Which frames are looked at. The short side is 256/224 of the crop unless it is given.
+
+    Raises:
+        ConfigError: a value out of range, or a crop larger than the frame.
+    """
+    crop = merger.choose("crop")
+    merger.add("default", {"resize": round(int(crop) * _FULL_RESIZE / _FULL_SIZE)})
+    names = ("mode", "window", "clips", "crops", "resize", "library", "average")
+    values = {name: merger.choose(name) for name in names}
+    sampling: Sampling = _validated(
+        TypeAdapter(Sampling), {**values, "segments": segments, "crop": crop}, merger.where
+    )
+    for name in ("window", "clips", "resize", "crop"):
+        if getattr(sampling, name) < 1:
+            raise ConfigError(
+                f"{name} is {getattr(sampling, name)}", where=merger.where, fix="give 1 or more"
+            )
+    if sampling.crop > sampling.resize:
+        raise ConfigError(
+            f"a crop of {sampling.crop} pixels of frames resized to {sampling.resize}",
+            where=merger.where,
+            fix="raise resize, or lower crop",
+        )
+    return sampling
+
+
+def _three_numbers(name: str, value: Any, where: object) -> tuple[float, ...]:
+    if isinstance(value, str):
+        value = value.split(",")
+    try:
+        numbers = tuple(float(number) for number in value)
+    except (TypeError, ValueError):
+        numbers = ()
+    if not isinstance(value, Sequence) or len(numbers) != 3:
+        raise ConfigError(f"{name} is {value!r}", where=where, fix="give three numbers, one a channel")
+    return numbers
+
+
+def _validated(adapter: TypeAdapter[Any], values: dict[str, Any], where: object) -> Any:
+    try:
+        return adapter.validate_python(values)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise ConfigError(
+            "; ".join(faults), where=where, fix="see edgevid.contract for the choices"
+        ) from error

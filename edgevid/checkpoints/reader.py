@@ -1,0 +1,191 @@
+"""Reading a checkpoint of any known layout."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgevid.checkpoints.checkpoint import Checkpoint
+from edgevid.checkpoints.infer import infer_shift, infer_structure
+from edgevid.checkpoints.keys import Reading, check_keys
+from edgevid.checkpoints.mit import read_mit, recognise_mit
+from edgevid.checkpoints.mmaction2 import read_mmaction2, recognise_mmaction2
+from edgevid.checkpoints.names import hints
+from edgevid.checkpoints.native import read_native, recognise_native
+from edgevid.checkpoints.preprocessing import normalization_of, sampling_of
+from edgevid.checkpoints.settings import (
+    Merger,
+    check_flags,
+    network_config,
+    preset_settings,
+    read_labels,
+)
+from edgevid.checkpoints.tensors import StateFile, open_state
+from edgevid.checkpoints.unsupported import refuse_unsupported, unknown_layout
+from edgevid.contract import Normalization, Sampling, Sourced
+from edgevid.errors import CheckpointError, UnknownLayoutError
+from edgevid.models import build
+from edgevid.models.config import BackboneName, NetworkConfig
+from edgevid.models.registry import preset as find_preset
+
+__all__ = ["read"]
+
+_LAYOUTS = (
+    (recognise_mit, read_mit),
+    (recognise_mmaction2, read_mmaction2),
+    (recognise_native, read_native),
+)
+_SHIFT_SETTINGS = frozenset(("direction", "placement", "first", "rounding", "every", "repeats"))
+
+
+def read(path: str | Path, *, preset: str | None = None, **flags: Any) -> Checkpoint:
+    """Read a checkpoint, and say where every setting comes from.
+
+    The layout is recognised by its keys. What weights cannot say comes from flags, the
+    file's metadata, a preset, the file's or its folder's name, or a default, in this order.
+
+    Args:
+        path: a file of ``torch.save`` (the weights bare or under ``state_dict``, ``model``,
+            ``net`` or ``model_state_dict``) or of safetensors. No code in it is run.
+        preset: a name that `edgevid.models.registry.preset` knows.
+        flags: settings by name; ``None`` means not given. Of the network: ``segments``,
+            ``proportion`` (0 for no shift) or ``shift_div``, ``direction``, ``first``,
+            ``rounding``, ``placement``, ``every``, ``repeats``, ``backbone``, ``classes``,
+            ``blocks``, ``channels``, ``expansion``, ``dropout``. Of the pixels: ``mean``,
+            ``std`` (for values from 0 to 255), ``color``. Of the frames: ``mode``,
+            ``window``, ``clips``, ``crops``, ``resize``, ``crop`` (or ``size``),
+            ``library``, ``average``. And ``labels``, a file or a list of names.
+
+    Raises:
+        CheckpointError: unreadable, or its weights are not finite.
+        UnsafeCheckpointError: its pickle holds code.
+        UnknownLayoutError: its keys are of no supported layout.
+        KeyMismatchError: keys are missing, unexpected or misshapen.
+        ConfigError: settings are unknown, or contradict each other or the keys.
+    """
+    path = Path(path)
+    merger = Merger(path)
+    merger.add("flag", check_flags(flags, path))
+    if preset is not None:
+        merger.add("preset", preset_settings(find_preset(preset)))
+    file = open_state(path)
+    merger.add("file", check_flags(file.settings, path))
+    named = hints(path)
+    unsupported = named.pop("unsupported", None)
+    merger.add("name", named)
+    reading = _recognise(file, path)
+    if unsupported is not None:
+        raise UnknownLayoutError(
+            f"by its name this network has {unsupported}, which edgevid does not support yet",
+            where=path,
+            fix="rename the file, if its name is wrong",
+        )
+    try:
+        plain = _structure(merger, reading)
+        # A shift has no weights: the keys are checked first, so that a missing one is named as missing.
+        state = _strict_state(reading, plain)
+        config = _with_shift(merger, reading, plain)
+    except CheckpointError as error:
+        raise type(error)(error.what, where=path, fix=error.fix) from error
+    chosen = merger.chosen
+    normalization, sampling = normalization_of(merger), sampling_of(merger, config.segments)
+    labels = _labels(merger, config, path)
+    layout = "edgevid" if file.settings and reading.marks is None else reading.layout
+    settings = {"layout": Sourced(layout, "file" if layout == "edgevid" else "keys"), **chosen}
+    if file.converted:
+        settings["dtype"] = Sourced(f"float32, converted from {' and '.join(file.converted)}", "keys")
+    return Checkpoint(path, layout, config, state, normalization, sampling, labels, settings)
+
+
+def _recognise(file: StateFile, path: Path) -> Reading:
+    refuse_unsupported(file.tensors, path)
+    keys = frozenset(file.tensors)
+    for recognise, reader in _LAYOUTS:
+        if recognise(keys):
+            try:
+                reading = reader(file.tensors)
+            except CheckpointError as error:
+                raise type(error)(error.what, where=f"{path}: {error.where}", fix=error.fix) from error
+            if recognise_native(frozenset(reading.tensors)):
+                return reading
+    raise unknown_layout(file.tensors, path)
+
+
+def _structure(merger: Merger, reading: Reading) -> NetworkConfig:
+    """Choose the settings of the network but for its shift."""
+    merger.add("default", _defaults(merger, reading))
+    merger.add("keys", reading.facts)
+    merger.add("keys", infer_structure(reading, _known_blocks(merger)))
+    is_mobilenet = merger.choose("backbone") == "mobilenet_v2"
+    names = ("classes", "blocks", "channels", "expansion", "segments", "crop", "dropout")
+    for name in names:
+        if merger.says(name) and (is_mobilenet or name != "expansion"):
+            merger.choose(name)
+    plain = network_config(merger.chosen)
+    merger.chosen.setdefault("blocks", Sourced(plain.stage_blocks, "keys"))
+    return plain
+
+
+def _with_shift(merger: Merger, reading: Reading, plain: NetworkConfig) -> NetworkConfig:
+    """Choose the settings of the shift as well."""
+    shift = infer_shift(reading, plain)
+    if shift is not None:
+        merger.add("keys", {**shift, "shifted": bool(shift)})
+    direction = merger.choose("direction")
+    if not merger.choose_proportion(direction):
+        del merger.chosen["direction"]
+        return plain
+    for name in ("first", "rounding", "placement", "every", "repeats"):
+        if merger.says(name) and (name != "first" or direction == "bidirectional"):
+            merger.choose(name)
+    config = network_config(merger.chosen)
+    merger.chosen.setdefault("every", Sourced(config.shift_every, "default"))
+    return config
+
+
+def _known_blocks(merger: Merger) -> tuple[int, ...] | None:
+    """Blocks a stage of an unusual network, which only a flag or the metadata can say."""
+    for source in ("flag", "file"):
+        blocks = merger.candidates[source].get("blocks")
+        if blocks is not None:
+            deep = isinstance(blocks, (list, tuple)) and len(blocks) == 7
+            backbone: BackboneName = "mobilenet_v2" if deep else "resnet50"
+            return NetworkConfig(backbone=backbone, classes=1, blocks=blocks).stage_blocks
+    return None
+
+
+def _defaults(merger: Merger, reading: Reading) -> dict[str, Any]:
+    """What is taken where nothing else says it."""
+    asked = {name for source in merger.candidates.values() for name in source}
+    plain = NetworkConfig(backbone="resnet50", classes=1)
+    found: dict[str, Any] = plain.model_dump(include={"segments", "dropout"})
+    found |= {"direction": "bidirectional", "first": "future", "rounding": "fold", "placement": "residual"}
+    found |= {"repeats": 1, "crop": plain.size}
+    if reading.layout == "mit-online":
+        found |= {"direction": "unidirectional", "shift_div": 8}
+    elif reading.marks is None and not asked & _SHIFT_SETTINGS:
+        found["proportion"] = Fraction(0)
+    else:
+        found["shift_div"] = 8
+    mmaction2 = reading.layout == "mmaction2"
+    found |= {name: getattr(Normalization(), name) for name in ("mean", "std", "color")}
+    found |= {name: getattr(Sampling(), name) for name in ("mode", "window", "clips", "crops")}
+    found["library"] = "opencv" if mmaction2 else "pil"
+    found["average"] = "softmax" if mmaction2 else "logits"
+    return found
+
+
+def _strict_state(reading: Reading, config: NetworkConfig) -> dict[str, torch.Tensor]:
+    with torch.device("meta"):
+        expected = {key: tensor.shape for key, tensor in build(config).state_dict().items()}
+    return check_keys(reading, expected, config.backbone)
+
+
+def _labels(merger: Merger, config: NetworkConfig, path: Path) -> tuple[str, ...] | None:
+    if not merger.says("labels"):
+        merger.chosen["labels"] = Sourced(None, "default")
+        return None
+    return read_labels(merger.choose("labels"), config.classes, path)

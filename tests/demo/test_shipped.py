@@ -1,0 +1,103 @@
+"""The shipped checkpoints, on clips and files of seeds that they were not trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgevid.checkpoints import Checkpoint, read
+from edgevid.demo import LABELS, checkpoint, write_videos
+from edgevid.demo.evaluate import Scores, evaluate, main, predict
+from edgevid.demo.train import NETWORKS, TRAINING_SEED
+from edgevid.models import build
+from edgevid.video import read_class_folders, read_clips, read_list
+from edgevid.video.synthetic import draw_scene
+
+SEED = 5_081
+COUNT = 320
+
+
+@pytest.fixture(scope="module")
+def tsm() -> Checkpoint:
+    return read(checkpoint("tsm"))
+
+
+@pytest.fixture(scope="module")
+def tsn() -> Checkpoint:
+    return read(checkpoint("tsn"))
+
+
+@pytest.fixture(scope="module")
+def easy(tsm: Checkpoint) -> Scores:
+    return evaluate(tsm.network(), "easy", COUNT, SEED, tsm.normalization)
+
+
+@pytest.mark.parametrize("name", ["tsm", "tsn"])
+def test_a_checkpoint_is_small_and_says_all_that_its_weights_cannot(name: str) -> None:
+    path = checkpoint(name)
+    assert path.stat().st_size <= 4_000_000
+    loaded = read(path)
+    assert loaded.layout == "mit"
+    assert loaded.labels == LABELS
+    assert loaded.config.shift == NETWORKS[name].shift
+    assert loaded.config.widths == NETWORKS[name].widths
+    told = {"segments", "labels", "mean", "std", "color", "resize", "crop"}
+    assert {loaded.settings[setting].source for setting in told} == {"file"}
+
+
+def test_these_clips_were_not_trained_on() -> None:
+    assert SEED != TRAINING_SEED
+
+
+def test_the_shift_tells_the_easy_motions_apart(easy: Scores) -> None:
+    assert easy.top1 >= 0.95
+
+
+def test_a_clip_played_backwards_is_given_the_partner_class(easy: Scores) -> None:
+    assert easy.reversal >= 0.9
+
+
+def test_the_twin_without_shift_cannot_tell_a_motion_from_its_reversal(tsn: Checkpoint) -> None:
+    scores = evaluate(tsn.network(), "easy", COUNT, SEED, tsn.normalization)
+    assert scores.top1 <= 0.55
+    assert scores.reversal <= 0.05, "it gives a reversed clip the same answer"
+
+
+def test_the_weights_with_the_shift_taken_out_are_useless(tsm: Checkpoint) -> None:
+    network = build(tsm.config.without_shift()).eval()
+    network.load_state_dict(tsm.state)
+    assert evaluate(network, "easy", 80, SEED, tsm.normalization).top1 <= 0.55
+
+
+def test_the_hard_motions_leave_room_for_losses_to_be_seen(tsm: Checkpoint) -> None:
+    assert 0.8 <= evaluate(tsm.network(), "hard", COUNT, SEED, tsm.normalization).top1 <= 0.9
+
+
+@pytest.mark.parametrize(("split", "count"), [("easy", 24), ("hard", 24)])
+def test_videos_read_from_files_are_answered_like_the_clips_they_were_made_of(
+    tsm: Checkpoint, tmp_path: Path, split: str, count: int
+) -> None:
+    items = read_list(write_videos(tmp_path, split, count, SEED))
+    from_files = np.concatenate([read_clips(item.path, tsm.sampling).pixels for item in items])
+    frames = read_clips(items[0].path, tsm.sampling).indices[0]
+    drawn = np.stack([draw_scene(split, SEED, index).render(frames) for index in range(count)])
+    assert from_files.shape == drawn.shape
+    network = tsm.network()
+    answers = predict(network, from_files, tsm.normalization)
+    assert (answers == predict(network, drawn, tsm.normalization)).mean() >= 0.95
+    assert (answers == [item.label for item in items]).mean() >= (0.9 if split == "easy" else 0.6)
+
+
+def test_folders_of_class_names_and_the_list_give_the_same_labels(tmp_path: Path) -> None:
+    listed = read_list(write_videos(tmp_path, "easy", 8, length=4, size=32))
+    items, names = read_class_folders(tmp_path, classes=LABELS)
+    assert tuple(names) == LABELS
+    assert {item.path: item.label for item in items} == {item.path: item.label for item in listed}
+
+
+def test_the_scores_are_printed_for_each_network_and_split(capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(checkpoint("tsm")), "--count", "8"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["tsm  easy", "tsm  hard"]
