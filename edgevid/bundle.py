@@ -31,13 +31,15 @@ from pydantic import ValidationError
 
 from edgevid import targets
 from edgevid.contract import Artifact, RunSettings, Session
-from edgevid.errors import BundleError, BundleIntegrityError, BundleVersionError, ConfigError
+from edgevid.errors import BundleError, BundleIntegrityError, BundleVersionError, ConfigError, TargetError
 from edgevid.graph.verify import Expectation
 from edgevid.manifest import SCHEMA_VERSION, Manifest
 
 __all__ = ["Bundle", "check_place", "new_bundle", "save_expectation", "seal", "sha256"]
 
 MANIFEST = "manifest.json"
+FULL = 1 << 20
+"""Bytes; a disk with less free space than this is where a failed write is put down to it."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,17 @@ class Bundle:
                     where=file,
                     fix="copy it again, or compile again",
                 )
+        for record in manifest.artifacts:
+            _inside(folder, record.folder)
+            entry = _inside(folder / record.folder, record.entry)
+            for file in {entry, *_inside(folder, record.folder).rglob("*")}:
+                name = file.relative_to(folder).as_posix()
+                if name not in manifest.files and not file.is_dir():
+                    raise BundleIntegrityError(
+                        f"{name} is part of the artifact, but the manifest has no hash of it",
+                        where=folder,
+                        fix="do not use this bundle, or compile again",
+                    )
         return cls(folder, manifest)
 
     @property
@@ -92,7 +105,6 @@ class Bundle:
         wanted = self.batches[0] if batch is None else batch
         for record in self.manifest.artifacts:
             if record.batch == wanted:
-                _inside(self.path, f"{record.folder}/{record.entry}")
                 return record.artifact(self.path, self.manifest)
         have = ", ".join(map(str, self.batches))
         raise ConfigError(
@@ -148,6 +160,11 @@ def new_bundle(place: Path) -> Iterator[Path]:
         _replace(draft, place)
     except OSError as error:
         raise _disk_error(error, place) from error
+    except TargetError as error:
+        # Vendors' writers report a full disk as an unnamed stream error.
+        if shutil.disk_usage(draft).free < FULL:
+            raise _disk_error(OSError(errno.ENOSPC, str(error)), place) from error
+        raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

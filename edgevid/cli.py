@@ -53,9 +53,7 @@ Mean = Annotated[
 ]
 Std = Annotated[str | None, typer.Option(help="Three numbers, likewise.", rich_help_panel=_WEIGHTS)]
 Color = Annotated[str | None, typer.Option(help="RGB or BGR.", rich_help_panel=_WEIGHTS)]
-Library = Annotated[
-    str | None, typer.Option(help="Whose resize: pil or opencv.", rich_help_panel=_WEIGHTS)
-]
+Library = Annotated[str | None, typer.Option(help="Whose resize: pil or opencv.", rich_help_panel=_WEIGHTS)]
 LabelsFile = Annotated[
     Path | None,
     typer.Option("--labels", help="Class names, one a line or JSON.", rich_help_panel=_WEIGHTS),
@@ -210,9 +208,7 @@ def bench(
     warmup: Annotated[int, typer.Option(min=0, help="Runs of each variant that do not count.")] = 3,
     processes: Annotated[int, typer.Option(min=1, help="Fresh processes to repeat in.")] = 1,
     budget: Annotated[float | None, typer.Option(help="Stop early after so many seconds.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write all samples as JSON.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write all samples as JSON.")] = None,
 ) -> None:
     """Measure bundles side by side on this machine."""
     from edgevid import show

@@ -54,7 +54,10 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 
 @dataclass(frozen=True)
 class Sourced:
-    """A setting together with where it came from: ``keys``, ``name``, ``preset``, ``flag``, ``default``."""
+    """A setting together with where it came from.
+
+    Sources are ``flag``, ``file`` (its metadata), ``keys``, ``preset``, ``name`` and ``default``.
+    """
 
     value: Any
     source: str

@@ -119,7 +119,13 @@ class ShiftSpec:
         ):
             raise ShiftError(f"a clip of {self.segments!r} segments", fix="give a whole number from 1")
         object.__setattr__(self, "segments", int(self.segments))
-        object.__setattr__(self, "layout", Layout(self.layout))
+        try:
+            object.__setattr__(self, "layout", Layout(self.layout))
+        except ValueError as error:
+            known = " or ".join(map(str, Layout))
+            raise ShiftError(
+                f"unknown layout {self.layout!r}", where="layout", fix=f"give {known}"
+            ) from error
         object.__setattr__(self, "moves", _canonical(self.moves))
 
     @classmethod
@@ -229,7 +235,7 @@ class ShiftSpec:
         if len(flat) % 5:
             raise ShiftError(f"{len(flat)} numbers are no list of moves", fix="give five numbers a move")
         moves = tuple(Move(*flat[i : i + 5]) for i in range(0, len(flat), 5))
-        return cls(segments, moves, Layout(layout))
+        return cls(segments, moves, layout)  # type: ignore[arg-type]  # checked there
 
     @property
     def flat(self) -> tuple[int, ...]:

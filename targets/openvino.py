@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings
 from edgevid.errors import TargetError
+from edgevid.targets._blocked_layout import fits_blocked_layout, force_blocked_layout
 from edgevid.targets._example import write_example
 from edgevid.targets._graph_specs import input_spec, output_spec
 from edgevid.targets._install import installed_version, require
@@ -33,6 +34,10 @@ settings = {settings!r}
 model = openvino.Core().compile_model({entry!r}, "CPU", settings)
 logits = model(clip)[0]
 """
+
+
+_BLOCKED = "volume_split_conv"
+"""The lowering that is made for layouts blocked by 16 channels."""
 
 
 def _config(precision: Precision, settings: RunSettings) -> dict[str, Any]:
@@ -107,9 +112,27 @@ class OpenVinoTarget:
             opset=20,
             # Its ONNX reader refuses local functions.
             forbidden_ops=frozenset({"edgevid::Shift"}),
-            lowerings=("negative_pad", "fused_pad", "fused_slice_concat", "slice_concat"),
-            batch_lowerings=("fused_slice_concat", "fused_pad", "slice_concat"),
+            lowerings=(
+                *("negative_pad", _BLOCKED, "split_conv"),
+                *("fused_pad", "fused_slice_concat", "slice_concat"),
+            ),
+            batch_lowerings=("fused_slice_concat", "fused_pad", "split_conv", "slice_concat"),
         )
+
+    def default_lowering(self, graph: ir.Model, device: Device, precision: Precision, batch: int) -> str:
+        """The cheapest lowering of a canonical graph, as measured on one core with AVX-512.
+
+        ResNet-50 (p = 1/4, 8 frames of 224x224, float32) costs 2.7 % less than OpenVINO's own
+        no-shift network as ``volume_split_conv`` and 5.8 % more as ``negative_pad``;
+        MobileNetV2 costs 9 % and 0.3 % more.
+        """
+        from edgevid.graph.split_conv import splits_every_shift
+
+        capability = self.probe(device)
+        if batch > 1:
+            return capability.batch_lowerings[0]
+        blocked = fits_blocked_layout(graph, device, precision) and splits_every_shift(graph)
+        return _BLOCKED if blocked else capability.lowerings[0]
 
     def compile(self, graph: ir.Model, options: CompileOptions) -> Artifact:
         """Write ``model.xml`` and ``model.bin``.
@@ -134,6 +157,8 @@ class OpenVinoTarget:
         try:
             model = openvino.Core().read_model(onnx_ir.to_proto(graph).SerializeToString())
             openvino.save_model(model, str(artifact.path), compress_to_fp16=options.precision == "fp16")
+            if options.lowering == _BLOCKED and fits_blocked_layout(graph, options.device, options.precision):
+                force_blocked_layout(artifact.path)
         except RuntimeError as error:
             raise TargetError(f"OpenVINO cannot convert the graph: {error}", where=artifact.path) from error
         write_example(artifact, _EXAMPLE, settings=_config(options.precision, options.settings))

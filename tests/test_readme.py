@@ -62,7 +62,12 @@ def test_the_python_example_recognizes_a_video(reader):
     assert execute("edgevid clips clips --count 1", reader).returncode == 0
     (example,) = blocks("python")
     done = subprocess.run(
-        [sys.executable, "-c", example], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", example],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     name, probability = done.stdout.split()

@@ -11,10 +11,11 @@ import pickle
 import pickletools
 import re
 import struct
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import torch
 
@@ -86,7 +87,9 @@ def load_pickle(path: Path) -> Any:
         )
     stand_ins: list[Any] = [(Inert, name) for name in HARMLESS]
     try:
-        with torch.serialization.safe_globals(stand_ins):
+        with torch.serialization.safe_globals(stand_ins), warnings.catch_warnings():
+            # It warns of pickle protocols that it then reads, or refuses with an error.
+            warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         _refuse_code(path, str(error))
@@ -98,7 +101,7 @@ def load_pickle(path: Path) -> Any:
 
 def _refuse_code(path: Path, message: str) -> None:
     """Raise `UnsafeCheckpointError` if the file holds globals that are no tensors."""
-    named = set(re.findall(r"(?:unsupported )?GLOBAL ([\w.]+\w)", message))
+    named = set(re.findall(r"GLOBAL ((?:\w+\.)+\w+)", message))
     try:
         named.update(_globals_of(path))
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, RuntimeError):
@@ -121,9 +124,19 @@ def _is_expected(name: str) -> bool:
 
 
 def _unreadable(path: Path, error: Exception) -> CheckpointError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    text = str(error)
+    # PyTorch's own advice, to load without its protection, is left out.
+    reason = re.search(r"WeightsUnpickler error:\s*(.+?)(?:\. |\n|$)", text)
+    first = reason[1] if reason else (text.strip().splitlines() or [type(error).__name__])[0]
+    protocol = re.match(r"Unsupported operand (149|140|141|142|143|147)\b", first)
+    if protocol:
+        return CheckpointError(
+            "its pickle protocol is 4 or higher, which cannot be read without running code",
+            where=path,
+            fix="save it as PyTorch does by default, with pickle_protocol=2, or as safetensors",
+        )
     return CheckpointError(
-        f"not a checkpoint, or truncated: {reason}",
+        f"not a checkpoint, or truncated: {first[:160]}",
         where=path,
         fix="compare its size with the publisher's and download it again; a .pth, .pt, .tar or .safetensors "
         "file written by torch.save or safetensors is expected",
@@ -146,7 +159,7 @@ def _globals_of(path: Path) -> set[str]:
             found: set[str] = set()
             for name in members:
                 with archive.open(name) as stream:
-                    found.update(_globals_in(stream))  # type: ignore[arg-type]
+                    found.update(_globals_in(stream))
             return found
     with path.open("rb") as stream:
         found = set()
@@ -156,7 +169,7 @@ def _globals_of(path: Path) -> set[str]:
         return found
 
 
-def _globals_in(stream: BinaryIO) -> Iterator[str]:
+def _globals_in(stream: IO[bytes]) -> Iterator[str]:
     strings: list[str] = []
     memo: list[str | None] = []
     latest: str | None = None
@@ -168,7 +181,10 @@ def _globals_in(stream: BinaryIO) -> Iterator[str]:
                 continue
             latest = None
             if name in ("GLOBAL", "INST"):
-                yield str(argument).replace(" ", ".").replace("__builtin__", "builtins")
+                named = str(argument).split(" ")
+                # A text file may look like a pickle; a module's name holds no spaces.
+                if len(named) == 2:
+                    yield ".".join(named).replace("__builtin__", "builtins")
             elif name == "STACK_GLOBAL" and len(strings) >= 2:
                 yield f"{strings[-2]}.{strings[-1]}"
             elif isinstance(argument, str):

@@ -174,7 +174,7 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
             Lowering(
                 "volume_split_conv",
                 "clips as [N,C,T,H,W], 1x1 convolutions split over the channels; one clip",
-                fused_pad,
+                negative_pad,
                 prepare=_split_in_volumes,
                 one_clip_only=True,
             ),

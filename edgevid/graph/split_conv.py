@@ -18,7 +18,7 @@ from edgevid.graph.plain_shift import Writer, WriteShift
 from edgevid.graph.shift_op import shift_nodes, spec_of
 from edgevid.shift import Move, ShiftSpec
 
-__all__ = ["BLOCK", "channel_cuts", "decimate_pointwise", "split_convolutions"]
+__all__ = ["BLOCK", "channel_cuts", "decimate_pointwise", "split_convolutions", "splits_every_shift"]
 
 BLOCK = 16
 """Channels of one block of the layouts nChw16c and nCdhw16c (oneDNN, "Understanding memory
@@ -42,17 +42,21 @@ def split_convolutions(model: ir.Model, write: WriteShift) -> bool:
     """
     changed = False
     for number, node in enumerate(shift_nodes(model)):
-        consumers = [use.node for use in node.outputs[0].uses()]
-        if node.outputs[0].is_graph_output() or not all(_is_pointwise(user, node) for user in consumers):
+        if not _is_splittable(node):
             continue
         changed = True
         value = node.inputs[0]
         assert value is not None
         pieces = _pieces(model.graph, node, value, spec_of(node), write, f"split{number}")
-        for consumer in consumers:
+        for consumer in [use.node for use in node.outputs[0].uses()]:
             _sum(model.graph, consumer, pieces)
         model.graph.remove(node, safe=True)
     return changed
+
+
+def splits_every_shift(model: ir.Model) -> bool:
+    """Would `split_convolutions` replace all shifts of a canonical graph?"""
+    return all(_is_splittable(node) for node in shift_nodes(model))
 
 
 def decimate_pointwise(model: ir.Model) -> bool:
@@ -111,14 +115,15 @@ def _pieces(
     ranges = list(itertools.pairwise(cuts))
     writer = Writer(graph, prefix, shape, dtype or ir.DataType.FLOAT)
     parts = writer.split(value, [stop - start for start, stop in ranges], 1)
-    pieces = []
+    pieces: list[tuple[bool, int, int, ir.Value]] = []
     for (start, stop), part in zip(ranges, parts, strict=True):
         own = _within(spec, start, stop)
         writer.shape = [shape[0], stop - start, *shape[2:]]
         moved = part if own.is_identity else write(writer, part, own)
         pieces.append((not own.is_identity, start, stop, moved))
     graph.insert_before(node, writer.steps.nodes)
-    return [piece for _, *piece in sorted(pieces, key=lambda piece: piece[:2])]
+    pieces.sort(key=lambda piece: piece[:2])
+    return [(start, stop, moved) for _, start, stop, moved in pieces]
 
 
 def _within(spec: ShiftSpec, start: int, stop: int) -> ShiftSpec:
@@ -146,6 +151,12 @@ def _sum(graph: ir.Graph, node: ir.Node, pieces: Sequence[tuple[int, int, ir.Val
     assert total is not None
     total.type, total.shape = output.type, output.shape
     ir.convenience.replace_nodes_and_values(graph, node, [node], writer.steps.nodes, [output], [total])
+
+
+def _is_splittable(shift: ir.Node) -> bool:
+    """All of its consumers are convolutions that `split_convolutions` can split."""
+    output = shift.outputs[0]
+    return not output.is_graph_output() and all(_is_pointwise(use.node, shift) for use in output.uses())
 
 
 def _is_pointwise(node: ir.Node, shift: ir.Node | None = None) -> bool:

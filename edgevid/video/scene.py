@@ -38,7 +38,7 @@ class Scene:
         size: pixels of the square frame's side.
         background: grey levels, float32 ``[3, H, W]``, one period of an endless pattern.
         shape: which sprite.
-        colors: of the sprite's body and its spot, ``[2, 3]``.
+        colors: of the sprite's front, bright, and its back, dark, ``[2, 3]``.
         x, y, radius: of the sprite, ``[T]``.
         angle: turns, clockwise on the screen, ``[T]``.
         visible: whether the sprite is there, ``[T]``.
@@ -111,9 +111,9 @@ class Scene:
         radius = self.radius[chosen]
         u, v = sprite_axes(self.size, place, radius, self.angle[chosen])
         hidden = np.where(self.visible[chosen], 0.0, 1e6).astype(np.float32)[:, None, None]
-        paint(canvas, shape_distance(self.shape, u, v) + hidden, radius * self.size, self.colors[0])
-        spot = np.hypot(u - 0.5, v) - 0.28
-        paint(canvas, spot + hidden, radius * self.size, self.colors[1])
+        sprite = shape_distance(self.shape, u, v) + hidden
+        for half, color in zip((-u, u), self.colors, strict=True):
+            paint(canvas, np.maximum(sprite, half), radius * self.size, color)
         grain = self._grain(chosen) + self.brightness[chosen, None, None].astype(np.float32)
         canvas += grain[:, None]
         pixels = np.clip(np.rint(canvas, out=canvas), 0, 255, out=canvas).astype(np.uint8)

@@ -37,7 +37,7 @@ def shape_distance(shape: int, u: NDArray[np.float32], v: NDArray[np.float32]) -
 
     round_edge = np.hypot(u, v) - np.float32(1)
     if shape == 0:  # half a disc
-        distance = np.maximum(round_edge, -u)
+        distance = np.maximum(round_edge, -v)
     elif shape == 1:  # a disc with a mouth
         distance = np.maximum(round_edge, np.minimum(u + 0.1, np.float32(0.6) * u - np.abs(v)))
     elif shape == 2:  # a pointed triangle

@@ -133,7 +133,19 @@ def test_a_truncated_file_is_refused(tmp_path, model, zipped, share):
     assert "download" in caught.value.fix
 
 
-@pytest.mark.parametrize("contents", [b"<html>404</html>", b"\x00" * 64, b"PK\x03\x04 not a zip", b"{}"])
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_a_pickle_that_cannot_be_read_safely_is_refused_without_bad_advice(tmp_path, model, zipped, protocol):
+    path = tmp_path / "weights.pth"
+    saved(path, mit(model), pickle_protocol=protocol, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(CheckpointError, match="protocol") as caught:
+        read(path)
+    assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "contents", [b"class Model:\n  pass\n", b"<html>404</html>", b"\x00" * 64, b"PK\x03\x04 not a zip", b"{}"]
+)
 def test_what_is_no_checkpoint_is_refused(tmp_path, contents):
     (tmp_path / "weights.pth").write_bytes(contents)
     with pytest.raises(CheckpointError, match="not a checkpoint"):

@@ -207,6 +207,14 @@ def test_what_is_written_is_read_again(tmp_path, backbone, shift):
     assert [file.name for file in tmp_path.iterdir()] == ["net.safetensors"]
 
 
+@pytest.mark.parametrize("shift", [None, shifted()])
+def test_a_written_network_of_27_classes_is_not_taken_for_the_online_demo(tmp_path, shift):
+    model = network(small("mobilenet_v2", shift, classes=27))
+    write(tmp_path / "net.safetensors", model)
+    checkpoint = read(tmp_path / "net.safetensors")
+    assert (checkpoint.layout, checkpoint.config) == ("edgevid", model.config)
+
+
 @pytest.mark.parametrize(
     ("backbone", "blocks"), [("resnet18", (1, 1, 2, 1)), ("mobilenet_v2", (1, 1, 2, 2, 1, 1, 1))]
 )

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from fractions import Fraction
 
 import pytest
@@ -110,3 +112,11 @@ def test_controls_differ_in_the_shift_only():
     assert config.with_swapped_shift().with_swapped_shift() == config
     with pytest.raises(ConfigError):
         config.without_shift().with_swapped_shift()
+
+
+def test_configurations_and_presets_are_read_without_importing_torch():
+    code = (
+        "import sys, edgevid.models.config, edgevid.models.registry as r; "
+        "r.preset('tsm-resnet50'); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,53 @@
+"""Fixtures that several folders share: tiny checkpoints and bundles."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_network():
+    """A narrow TSM ResNet with random weights, in evaluation mode."""
+    import torch
+
+    from edgevid.models import build
+    from edgevid.models.config import NetworkConfig, ShiftConfig
+
+    torch.manual_seed(0)
+    config = NetworkConfig(
+        backbone="resnet50",
+        blocks=(1, 1, 1, 1),
+        channels=(16, 8, 8, 16, 16),
+        classes=5,
+        segments=4,
+        size=32,
+        shift=ShiftConfig(),
+    )
+    network = build(config).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(std=0.05)
+            module.running_var.uniform_(0.5, 1.5)
+        elif isinstance(module, torch.nn.Linear):
+            torch.nn.init.normal_(module.weight, std=0.5)
+    return network
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tiny_network, tmp_path_factory) -> Path:
+    """``tiny_network`` in edgevid's own layout."""
+    from edgevid.checkpoints import write
+
+    path = tmp_path_factory.mktemp("tiny") / "tiny.safetensors"
+    write(path, tiny_network)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_checkpoint, tmp_path_factory) -> Path:
+    """``tiny_checkpoint`` compiled for this machine, batches 1 and 2. Do not change it: copy it."""
+    from edgevid.compiler import compile_checkpoint
+
+    path = tmp_path_factory.mktemp("bundles") / "tiny.bundle"
+    compile_checkpoint(tiny_checkpoint, path, batches=(1, 2))
+    return path
