@@ -54,10 +54,19 @@ Mean = Annotated[
 Std = Annotated[str | None, typer.Option(help="Three numbers, likewise.", rich_help_panel=_WEIGHTS)]
 Color = Annotated[str | None, typer.Option(help="RGB or BGR.", rich_help_panel=_WEIGHTS)]
 Library = Annotated[str | None, typer.Option(help="Whose resize: pil or opencv.", rich_help_panel=_WEIGHTS)]
+Placement = Annotated[str | None, typer.Option(help="residual or inplace.", rich_help_panel=_WEIGHTS)]
+Mode = Annotated[str | None, typer.Option(help="Sampling: uniform or dense.", rich_help_panel=_WEIGHTS)]
+Clips = Annotated[int | None, typer.Option(help="Temporal clips a video.", rich_help_panel=_WEIGHTS)]
+Crops = Annotated[int | None, typer.Option(help="1 or 3 crops a clip.", rich_help_panel=_WEIGHTS)]
+Average = Annotated[str | None, typer.Option(help="Over views: logits or softmax.", rich_help_panel=_WEIGHTS)]
 LabelsFile = Annotated[
     Path | None,
     typer.Option("--labels", help="Class names, one a line or JSON.", rich_help_panel=_WEIGHTS),
 ]
+_CHECKPOINT_FLAGS = (
+    *("preset", "segments", "proportion", "shift_div", "direction", "first", "placement", "size", "resize"),
+    *("mean", "std", "color", "library", "mode", "clips", "crops", "average", "labels"),
+)
 
 
 @app.command()
@@ -69,20 +78,25 @@ def inspect(
     shift_div: ShiftDiv = None,
     direction: Direction = None,
     first: First = None,
+    placement: Placement = None,
     size: Size = None,
     resize: Resize = None,
     mean: Mean = None,
     std: Std = None,
     color: Color = None,
     library: Library = None,
+    mode: Mode = None,
+    clips: Clips = None,
+    crops: Crops = None,
+    average: Average = None,
     labels: LabelsFile = None,
     as_json: Json = False,
 ) -> None:
     """Show what a checkpoint holds, and where every setting comes from."""
+    flags = _flags(locals())
     from edgevid import show
     from edgevid.checkpoints import read
 
-    flags = _flags(locals(), "checkpoint", "as_json")
     found = read(checkpoint, **flags)
     show.print_json(show.checkpoint_facts(found)) if as_json else show.checkpoint(found)
 
@@ -104,20 +118,24 @@ def compile_(
     shift_div: ShiftDiv = None,
     direction: Direction = None,
     first: First = None,
+    placement: Placement = None,
     size: Size = None,
     resize: Resize = None,
     mean: Mean = None,
     std: Std = None,
     color: Color = None,
     library: Library = None,
+    mode: Mode = None,
+    clips: Clips = None,
+    crops: Crops = None,
+    average: Average = None,
     labels: LabelsFile = None,
 ) -> None:
     """Compile a checkpoint for a device and prove that the result is right."""
+    flags = _flags(locals())
     from edgevid import show
     from edgevid.compiler import compile_checkpoint
 
-    own = ("checkpoint", "output", "device", "precision", "lowering", "batch", "threads", "streams", "hint")
-    flags = _flags(locals(), *own)
     with show.steps() as say:
         bundle = compile_checkpoint(
             checkpoint,
@@ -293,9 +311,9 @@ def main() -> None:
         sys.exit(141)
 
 
-def _flags(values: dict[str, Any], *not_flags: str) -> dict[str, Any]:
-    """The given flags of a checkpoint, as `edgevid.checkpoints.read` takes them."""
-    flags = {key: value for key, value in values.items() if value is not None and key not in not_flags}
+def _flags(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The given flags among a verb's arguments, as `edgevid.checkpoints.read` takes them."""
+    flags = {name: arguments[name] for name in _CHECKPOINT_FLAGS if arguments[name] is not None}
     for name in ("mean", "std"):
         if name in flags:
             flags[name] = _triple(flags[name], f"--{name}")

@@ -39,8 +39,10 @@ def export(network: VideoNetwork, *, batch: int | None = 1) -> ir.Model:
         batch: N, or None for a symbolic batch.
 
     Raises:
-        GraphError: the exporter lost or duplicated a shift, or left a batch norm.
+        GraphError: a batch of no clips; the exporter lost or duplicated a shift, or left a batch norm.
     """
+    if batch is not None and batch < 1:
+        raise GraphError(f"a batch of {batch} clips", where="batch", fix="give a number from 1, or None")
     config = network.config
     traced = copy.deepcopy(network).eval()
     for module in traced.modules():
@@ -72,6 +74,8 @@ def export(network: VideoNetwork, *, batch: int | None = 1) -> ir.Model:
 
 def _symbolic(module: Shift) -> Any:
     def forward(frames: torch.Tensor) -> torch.Tensor:
+        if module.spec.is_identity:
+            return frames
         return torch.onnx.ops.symbolic(
             f"{DOMAIN}::{SHIFT}",
             (frames,),

@@ -135,7 +135,8 @@ def compare(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> D
     mean_scale = float(size.mean()) if size.size and size.any() else 1.0
     worst = tuple(int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        noise, signal = float(np.mean(gap**2)), float(np.mean(b**2))
+        noise, signal = np.mean(gap**2), np.maximum(np.mean(b**2), 1e-300)
+        sqnr = float(10 * np.log10(signal / noise))
     return Difference(
         max_absolute=float(gap.max()),
         mean_absolute=float(gap.mean()),
@@ -144,7 +145,7 @@ def compare(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> D
         worst=worst,
         worst_values=(float(a[worst]), float(b[worst])),
         top1_agreement=float(np.mean(a.argmax(-1) == b.argmax(-1))),
-        sqnr=float("inf") if noise == 0 else 10 * float(np.log10(max(signal, 1e-300) / noise)),
+        sqnr=sqnr,
     )
 
 
@@ -199,7 +200,12 @@ def verify(
         candidate: an open session of any batch size.
         expected: from `expectations` or from a bundle's golden data; at least two clips in all.
         precision: sets the tolerance.
+
+    Raises:
+        VerificationError: fewer than two clips, or logits of another shape than expected.
     """
+    if sum(len(part.clips) for part in expected) < 2:
+        raise VerificationError("nothing can be verified with fewer than two clips", fix="give two clips")
     checks, outputs = [], []
     for part in expected:
         logits = run_all(candidate, part.clips)
@@ -209,10 +215,11 @@ def verify(
         checks.append(Check(part.name, difference.within(precision), detail, difference))
         outputs.append(logits)
     clips = np.concatenate([part.clips for part in expected])
-    logits = np.concatenate(outputs)
-    checks.append(_depends_on_input(logits, np.concatenate([part.logits for part in expected])))
+    logits, reference = np.concatenate(outputs), np.concatenate([part.logits for part in expected])
+    checks.append(_depends_on_input(logits, reference))
     checks.append(_forgets(candidate, clips))
     if candidate.input.shape[0] > 1:
+        checks.append(_fills(candidate, clips, reference, precision))
         checks.append(_separates(candidate, clips))
     return Verification(precision, tuple(checks))
 
@@ -241,6 +248,15 @@ def _forgets(candidate: Session, clips: NDArray[Any]) -> Check:
     passed = difference.max_relative <= EXACT
     detail = "repeatable" if passed else f"an earlier clip changes the answer: {difference}"
     return Check("clips do not leak into later runs", passed, detail, difference)
+
+
+def _fills(
+    candidate: Session, clips: NDArray[Any], reference: NDArray[np.float32], precision: Precision
+) -> Check:
+    """A batch full of different clips gives each its own logits, in the last place too."""
+    order = np.arange(candidate.input.shape[0]) % len(clips)
+    difference = compare(reference[order], candidate.run(clips[order]))
+    return Check("full batch", difference.within(precision), str(difference), difference)
 
 
 def _separates(candidate: Session, clips: NDArray[Any]) -> Check:

@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 _INCREASING = ("move_right", "move_down", "rotate_clockwise", "grow")
-SMALLEST, LARGEST = 0.16, 0.4
+SMALLEST, LARGEST = 0.12, 0.42
 """Radius of the sprite as a share of the frame's side."""
 
 _Range = tuple[float, float]
@@ -55,7 +55,7 @@ class Split:
     Attributes:
         number: enters the seed, so that splits of one seed share nothing.
         travel: cycles that the moving quantity runs through in a clip: widths of the frame,
-            turns, or passes from the smallest to the largest size.
+            turns, or two thirds of the passes from the smallest to the largest size.
         contrast: grey levels between sprite and background.
         texture: amplitude of the background's pattern in grey levels.
         noise: standard deviation of each frame's noise in grey levels.
@@ -116,7 +116,7 @@ def draw_scene(
     *,
     motion: str | None = None,
     length: int = 28,
-    size: int = 64,
+    size: int = 48,
 ) -> Scene:
     """Scene ``index`` of a seed.
 
@@ -147,7 +147,7 @@ def make_clips(
     seed: int,
     *,
     length: int = 28,
-    size: int = 64,
+    size: int = 48,
     frames: Sequence[int] | None = None,
     first: int = 0,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -193,7 +193,9 @@ def _check_numbers(**numbers: tuple[int, int]) -> None:
 def _draw(generator: np.random.Generator, level: Split, motion: str, length: int, size: int) -> Scene:
     """A scene of a class in which the moving quantity increases, one of ``_INCREASING``."""
     cycles = generator.uniform(size=(4, 1)).repeat(length, axis=1)
-    cycles[_INCREASING.index(motion)] += _course(generator, generator.uniform(*level.travel), length)
+    # A pass through the sizes moves the sprite's edges less than one across the frame.
+    travel = generator.uniform(*level.travel) * (1.5 if motion == "grow" else 1.0)
+    cycles[_INCREASING.index(motion)] += _course(generator, travel, length)
     x, y, angle, growth = cycles
     contrast = generator.uniform(*level.contrast)
     grey = generator.uniform(118, 138)

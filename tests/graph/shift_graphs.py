@@ -1,5 +1,7 @@
 """Small graphs, networks and specs that the tests of this folder share."""
 
+from functools import cache
+
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -7,6 +9,7 @@ import onnxruntime
 import torch
 from onnx_ir import tape
 
+from edgevid.graph.export import export
 from edgevid.graph.shift_op import DOMAIN, OPSET, SHIFT, attach_functions, spec_attributes
 from edgevid.models import NetworkConfig, ShiftConfig, build
 from edgevid.shift import Layout, Move, ShiftSpec
@@ -109,3 +112,17 @@ def logits_of(network, frames):
     """What PyTorch says."""
     with torch.no_grad():
         return network(torch.from_numpy(frames)).numpy()
+
+
+@cache
+def exported(backbone, batch=1):
+    """``small_network(backbone)`` as a canonical graph; exporting takes seconds. Do not change it."""
+    return export(small_network(backbone), batch=batch)
+
+
+@cache
+def frames_and_logits(backbone, batch=1):
+    """Frames for ``small_network(backbone)``, and what PyTorch says to them."""
+    network = small_network(backbone)
+    frames = frames_for(network, batch)
+    return frames, logits_of(network, frames)

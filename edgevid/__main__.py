@@ -1,0 +1,5 @@
+"""``python -m edgevid``."""
+
+from edgevid.cli import main
+
+main()

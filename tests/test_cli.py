@@ -1,0 +1,179 @@
+"""The command line: what people type, what they read, and how it fails."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+EDGEVID = [sys.executable, "-c", "from edgevid.cli import main; main()"]
+
+
+def edgevid(*arguments, **options):
+    return subprocess.run(
+        [*EDGEVID, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False, **options
+    )
+
+
+def test_help_comes_within_half_a_second():
+    walls, cpu_before = [], resource.getrusage(resource.RUSAGE_CHILDREN)
+    for _ in range(3):
+        start = time.perf_counter()
+        done = edgevid("--help")
+        walls.append(time.perf_counter() - start)
+        assert done.returncode == 0
+        assert "compile" in done.stdout
+    cpu_after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = (cpu_after.ru_utime + cpu_after.ru_stime - cpu_before.ru_utime - cpu_before.ru_stime) / 3
+    assert min(spent, *walls) <= 0.5
+
+
+def test_compile_verify_and_bench_from_the_command_line(tiny_checkpoint, tmp_path):
+    place = tmp_path / "b"
+    done = edgevid("compile", tiny_checkpoint, "--device", "host", "--batch", "1,2", "-o", place)
+    assert done.returncode == 0, done.stderr
+    assert "status: verified on the device" in done.stdout
+    assert done.stderr == "", "progress is silent in a pipe"
+    done = edgevid("verify", place)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("passed") == 2
+    results = tmp_path / "results.json"
+    done = edgevid("bench", place, "--rounds", 10, "--threads", 1, "-o", results)
+    assert done.returncode == 0, done.stderr
+    assert "VALID" in done.stdout
+    assert json.loads(results.read_text())["schema_version"] >= 1
+
+
+def test_verify_fails_with_status_one_when_a_bundle_disagrees(tiny_checkpoint, tiny_bundle, tmp_path):
+    other = tmp_path / "swapped"
+    assert edgevid("compile", tiny_checkpoint, "--first", "past", "-o", other).returncode == 0
+    done = edgevid("verify", other, "--against", tiny_bundle)
+    assert done.returncode == 1
+    assert "FAILED" in done.stdout
+    assert "do not deploy it" in done.stderr
+
+
+def test_inspect_shows_each_value_with_its_source(tiny_checkpoint):
+    done = edgevid("inspect", tiny_checkpoint, "--mean", "1,2,3", "--json")
+    facts = json.loads(done.stdout)
+    assert facts["settings"]["mean"] == {"value": "(1.0, 2.0, 3.0)", "source": "flag"}
+    assert facts["settings"]["segments"]["source"] == "file"
+    assert len(facts["shifts"]) == 4
+    text = edgevid("inspect", tiny_checkpoint).stdout
+    assert "assumed, since nothing says it" in text
+    assert "layer1.0" in text
+
+
+def test_devices_lists_every_profile_with_reasons():
+    records = json.loads(edgevid("devices", "--json").stdout)
+    names = {record["device"] for record in records}
+    assert names >= {"host", "xeon-e5-2690", "xeon-cascadelake", "xeon-icelake", "xeon-sapphirerapids"}
+    assert all(record["precisions"] for record in records)
+    assert all(reason for record in records for reason in record["missing"].values())
+    table = edgevid("devices").stdout
+    assert all(name in table for name in names)
+
+
+def test_doctor_names_the_command_for_what_is_missing():
+    code = """
+import importlib.metadata as metadata, sys
+real = metadata.version
+def version(name):
+    if name == "openvino":
+        raise metadata.PackageNotFoundError(name)
+    return real(name)
+metadata.version = version
+sys.argv = ["edgevid", "doctor"]
+from edgevid.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "not installed" in done.stdout
+    assert "pip install 'edgevid[openvino]'" in done.stdout
+
+
+def test_models_lists_presets_beside_the_papers_figures():
+    records = {record["name"]: record for record in json.loads(edgevid("models", "--json").stdout)}
+    resnet = records["tsm-resnet50"]
+    assert resnet["parameters"] / 1e6 == pytest.approx(resnet["published_parameters_m"], rel=0.01)
+    assert resnet["macs"] / 1e9 == pytest.approx(resnet["published_gmacs"], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["inspect", "missing.pth"], "missing.pth"),
+        (["compile", "{ckpt}", "-o", "b", "--device", "xeon-icelak"], "did you mean xeon-icelake"),
+        (["compile", "{ckpt}", "-o", "b", "--precision", "int8"], "use one of fp32"),
+        (["compile", "{ckpt}", "-o", "b", "--batch", "one"], "--batch"),
+        (["compile", "{ckpt}", "-o", "b", "--mean", "1,2"], "--mean"),
+        (["compile", "{ckpt}", "-o", "b", "--hint", "fast"], "latency or throughput"),
+        (["compile", "{ckpt}", "-o", "b", "--preset", "tsm-resnet5"], "tsm-resnet50"),
+        (["verify", "."], "no bundle there"),
+        (["run", "nowhere", "video.mp4"], "no bundle there"),
+        (["run", "{bundle}", "{ckpt}", "--crops", "2"], "--crops"),
+        (["bench", "nowhere"], "no bundle there"),
+    ],
+)
+def test_bad_input_gives_one_clear_message_and_no_traceback(
+    arguments, told, tiny_checkpoint, tiny_bundle, tmp_path
+):
+    filled = [a.format(ckpt=tiny_checkpoint, bundle=tiny_bundle) for a in arguments]
+    done = edgevid(*filled, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_pipe_is_no_error(tiny_checkpoint):
+    command = " ".join([sys.executable, "-m", "edgevid", "inspect", str(tiny_checkpoint), "--json"])
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -1"], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "{"
+    assert "Traceback" not in done.stderr
+
+
+def test_python_dash_m_edgevid_is_the_same_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "edgevid", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "compile" in done.stdout
+
+
+def test_a_bundle_opens_in_an_environment_without_torch_and_onnx(tiny_bundle, tmp_path):
+    """A device has numpy, pydantic and one runtime; compile's packages are not there."""
+    for name in ("torch", "onnx", "onnx_ir", "onnxscript", "onnxruntime", "safetensors"):
+        (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} is not installed here')\n")
+    code = """
+import sys
+from edgevid import Bundle
+bundle = Bundle.open(sys.argv[1])
+with bundle.session() as session:
+    print(session.run(bundle.golden_clip).shape)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, tiny_bundle],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.stdout.strip() == "(1, 5)", done.stderr
+
+
+def test_shared_clips_run_from_disk(tiny_bundle):
+    folder = Path(__file__).resolve().parent.parent.parent / "shared" / "video"
+    if not folder.is_dir():
+        pytest.skip("the shared clips are not beside this checkout")
+    videos = sorted(folder.iterdir())
+    done = edgevid("run", tiny_bundle, *videos, "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)) == len(videos)
