@@ -44,7 +44,7 @@ demo: $(READY)
 	@echo; echo "4. Verify the bundle from disk"
 	$(call show,verify $(OUT)/tsm.bundle)
 	@echo; echo "5. Recognize a video, then all of them: with the shift, and without"
-	$(call show,run $(OUT)/tsm.bundle $(OUT)/clips/grow/easy_0_0000.mp4)
+	$(call show,run $(OUT)/tsm.bundle $(OUT)/clips/grow/easy_0_0006.mp4)
 	$(call show,run $(OUT)/tsm.bundle $(OUT)/clips --top 1)
 	$(call show,run $(OUT)/tsn.bundle $(OUT)/clips --top 1)
 	@echo; echo "6. What the shift costs: the network without it is the baseline"

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 __all__ = ["main", "measure_overhead", "open_variants"]
 
 BASELINE = "no shift"
+TUNED = "no shift, tuned"
+"""The network without a shift, rewritten and compiled as ``volume_split_conv`` does it: what
+that lowering owes to the layout rather than to the shift."""
 SEED = 0
 _ARTIFACT = TypeAdapter(Artifact)
 
@@ -67,10 +70,9 @@ def measure_overhead(
         MissingDependencyError: a runtime is not installed.
     """
     device = find_device("host")
-    names = tuple(lowerings) or targets.find(device.target).probe(device).lowerings[:1]
     proportion = "0" if config.shift is None else str(config.shift.proportion)
     with TemporaryDirectory(prefix="edgevid-overhead-") as folder:
-        artifacts = _artifacts(config, names, threads, Path(folder))
+        artifacts = _artifacts(config, lowerings, threads, Path(folder))
         recorded = {name: _ARTIFACT.dump_python(entry, mode="json") for name, entry in artifacts.items()}
         return compare_in_processes(
             Factory(
@@ -108,12 +110,27 @@ def open_variants(artifacts: Mapping[str, Any]) -> Iterator[Comparison]:
 def _artifacts(
     config: NetworkConfig, lowerings: Sequence[str], threads: int, folder: Path
 ) -> dict[str, Artifact]:
-    plain = _graph(config.model_copy(update={"shift": None}))
-    found = {BASELINE: _compile(plain, lowerings[0], threads, folder / "plain")}
-    shifted = _graph(config)
-    for name in lowerings:
-        found[name] = _compile(shifted, name, threads, folder / name)
+    from edgevid.graph.lower import lower
+
+    device = find_device("host")
+    plain, shifted = _graph(config.without_shift()), _graph(config)
+    names = lowerings or [targets.find(device.target).default_lowering(shifted, device, "fp32", 1)]
+    found = {BASELINE: _compile(plain, plain, "none", threads, folder / "plain")}
+    for name in names:
+        found[name] = _compile(shifted, lower(shifted, name), name, threads, folder / name)
+        if name == "volume_split_conv":
+            found[TUNED] = _compile(plain, _as_volume(plain), name, threads, folder / "tuned")
     return found
+
+
+def _as_volume(plain: ir.Model) -> ir.Model:
+    from edgevid.graph.split_conv import decimate_pointwise
+    from edgevid.graph.volume import frames_to_volume
+
+    changed = plain.clone()
+    frames_to_volume(changed)
+    decimate_pointwise(changed)
+    return changed
 
 
 def _graph(config: NetworkConfig) -> ir.Model:
@@ -129,8 +146,9 @@ def _graph(config: NetworkConfig) -> ir.Model:
     return with_uint8_clips(export(network), Normalization())
 
 
-def _compile(graph: ir.Model, lowering: str, threads: int, folder: Path) -> Artifact:
-    from edgevid.graph.lower import KEEP, lower
+def _compile(canonical: ir.Model, graph: ir.Model, lowering: str, threads: int, folder: Path) -> Artifact:
+    """Compile ``graph``, and hold it to what ONNX Runtime makes of ``canonical``."""
+    from edgevid.graph.lower import KEEP
     from edgevid.graph.verify import compare
 
     device = find_device("host")
@@ -139,10 +157,10 @@ def _compile(graph: ir.Model, lowering: str, threads: int, folder: Path) -> Arti
     )
     folder.mkdir(parents=True)
     target, reference = targets.find(device.target), targets.find("onnxruntime")
-    artifact = target.compile(lower(graph, lowering), options)
+    artifact = target.compile(graph, options)
     with TemporaryDirectory(prefix="edgevid-reference-") as place:
-        canonical = reference.compile(graph, replace(options, folder=Path(place), lowering=KEEP))
-        with reference.open(canonical) as expected, target.open(artifact) as session:
+        kept = reference.compile(canonical, replace(options, folder=Path(place), lowering=KEEP))
+        with reference.open(kept) as expected, target.open(artifact) as session:
             clip = _clip(session.input.shape)
             difference = compare(expected.run(clip), session.run(clip))
     if not difference.within("fp32"):

@@ -41,6 +41,9 @@ __all__ = ["Plan", "compile_checkpoint", "plan", "verify_bundle"]
 
 Say = Callable[[str], None]
 
+NO_SHIFT = "none"
+"""Stands where the lowering would, for a network without a shift."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -52,12 +55,6 @@ class Plan:
     batches: tuple[int, ...]
     lowering: str
     settings: RunSettings
-
-    def lowering_for(self, batch: int) -> str:
-        """The lowering of a batch size: the one asked for, or the device's default."""
-        if self.lowering != "auto":
-            return self.lowering
-        return (self.capability.lowerings if batch == 1 else self.capability.batch_lowerings)[0]
 
 
 def plan(
@@ -192,12 +189,17 @@ def _compile_batch(
     draft: Path, graph: ir.Model, batch: int, request: Plan, expected: Sequence[Expectation], say: Say
 ) -> ArtifactRecord:
     from edgevid.graph.lower import lower
+    from edgevid.graph.shift_op import shift_nodes
 
-    name = request.lowering_for(batch)
-    say(f"compiling batch {batch} for {request.device.name}, {request.precision}, shift as {name}")
+    runtime = targets.find(request.device.target)
+    name = request.lowering
+    if not shift_nodes(graph):
+        name = NO_SHIFT
+    elif name == "auto":
+        name = runtime.default_lowering(graph, request.device, request.precision, batch)
+    say(f"compiling batch {batch} for {request.device.name}, {request.precision}, lowering {name}")
     folder = draft / "artifacts" / f"batch{batch}"
     folder.mkdir(parents=True)
-    runtime = targets.find(request.device.target)
     options = CompileOptions(
         device=request.device,
         folder=folder,
@@ -206,7 +208,7 @@ def _compile_batch(
         lowering=name,
         settings=request.settings,
     )
-    artifact = runtime.compile(lower(graph, name), options)
+    artifact = runtime.compile(graph if name == NO_SHIFT else lower(graph, name), options)
     checks: tuple[CheckRecord, ...] = ()
     if request.capability.executes:
         say(f"verifying batch {batch}")

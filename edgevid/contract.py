@@ -251,6 +251,9 @@ class Target(Protocol):
     def probe(self, device: Device) -> Capability:
         """What this runtime can do on ``device``; never raises for what is missing."""
 
+    def default_lowering(self, graph: ir.Model, device: Device, precision: Precision, batch: int) -> str:
+        """The lowering that ``auto`` stands for: the static choice for a canonical graph."""
+
     def compile(self, graph: ir.Model, options: CompileOptions) -> Artifact:
         """Write an artifact for a lowered graph with static shapes into ``options.folder``."""
 

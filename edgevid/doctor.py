@@ -76,6 +76,6 @@ def _version(package: str) -> str:
 def _load_problem(module: str) -> str:
     try:
         import_module(module)
-    except (ImportError, OSError, RuntimeError) as error:
+    except Exception as error:  # noqa: BLE001 - a broken package may raise anything while it loads
         return f"installed, but it does not load: {error}"
     return ""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["Layout", "Move", "ShiftSpec", "shift_numpy", "shift_torch"]
+__all__ = ["Direction", "First", "Layout", "Move", "Rounding", "ShiftSpec", "shift_numpy", "shift_torch"]
 
 First = Literal["future", "past"]
 Rounding = Literal["fold", "edges"]

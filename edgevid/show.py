@@ -110,7 +110,8 @@ def bundle(made: Bundle) -> None:
     facts, console = made.manifest, out()
     console.print(f"[bold]{made.path}[/]: {facts.device_title}, {facts.precision}, {facts.runtime}")
     for artifact in facts.artifacts:
-        console.print(f"  batch {artifact.batch}: shift as {artifact.lowering}")
+        how = "no shift" if artifact.lowering == "none" else f"shift as {artifact.lowering}"
+        console.print(f"  batch {artifact.batch}: {how}")
         for check in artifact.checks:
             console.print(
                 f"    {'ok' if check.passed else 'FAILED'}  {check.name}: {check.detail}", markup=False

@@ -46,7 +46,7 @@ def fits_blocked_layout(graph: ir.Model, device: Device, precision: Precision) -
 
 
 def force_blocked_layout(path: Path) -> None:
-    """Put the kernels with blocked layouts first for every convolution of an IR.
+    """Put the kernels with blocked layouts first for every convolution of an IR on [N,C,T,H,W].
 
     The CPU plugin reads the attribute ``primitives_priority`` of an operation
     (``ov::PrimitivesPriority``). The Python API cannot set it, since it takes no string for
@@ -54,7 +54,7 @@ def force_blocked_layout(path: Path) -> None:
     """
     tree = ET.parse(path)  # noqa: S314 - written a moment ago by OpenVINO
     for layer in tree.iterfind("layers/layer"):
-        if layer.get("type") != "Convolution":
+        if layer.get("type") != "Convolution" or len(layer.findall("output/port/dim")) != 5:
             continue
         info = layer.find("rt_info")
         if info is None:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from edgevid.contract import PRECISIONS, Device, Precision
 from edgevid.errors import ConfigError, UnknownDeviceError, UnsupportedPrecisionError
@@ -82,7 +82,7 @@ def device(name: str, *, folder: Path | None = None, processor: Processor | None
     path = folder / f"{name}.toml"
     try:
         profile = _Profile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (ValidationError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # what pydantic and tomllib raise is a ValueError
         raise ConfigError(f"not a device profile: {error}", where=path) from error
     processor = processor or this_processor()
     isa, precisions, emulated = profile.isa, profile.precisions, profile.emulated

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevid.contract import Artifact, Capability, CompileOptions, Device, RunSettings
+from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings
 from edgevid.errors import TargetError
 from edgevid.targets._example import write_example
 from edgevid.targets._graph_specs import input_spec, output_spec
@@ -78,6 +78,10 @@ class OnnxRuntimeTarget:
             lowerings=("function", "slice_concat", "fused_slice_concat", "fused_pad", "negative_pad"),
             batch_lowerings=("function", "slice_concat", "fused_slice_concat", "fused_pad"),
         )
+
+    def default_lowering(self, graph: ir.Model, device: Device, precision: Precision, batch: int) -> str:
+        """None: it reads the shift's local function, so that nothing stands between."""
+        return "function"
 
     def compile(self, graph: ir.Model, options: CompileOptions) -> Artifact:
         """Write the graph as it is."""

@@ -122,16 +122,16 @@ class OpenVinoTarget:
     def default_lowering(self, graph: ir.Model, device: Device, precision: Precision, batch: int) -> str:
         """The cheapest lowering of a canonical graph, as measured on one core with AVX-512.
 
-        ResNet-50 (p = 1/4, 8 frames of 224x224, float32) costs 2.7 % less than OpenVINO's own
-        no-shift network as ``volume_split_conv`` and 5.8 % more as ``negative_pad``;
-        MobileNetV2 costs 9 % and 0.3 % more.
+        ResNet-50 (p = 1/4, 8 frames of 224x224, float32) costs 2 to 3 % less than OpenVINO's
+        own no-shift network as ``volume_split_conv`` in a blocked layout and 6 to 7 % more as
+        ``negative_pad``; MobileNetV2, which no blocked layout fits, 1 to 2 % and 0 to 1 % more.
         """
-        from edgevid.graph.split_conv import splits_every_shift
+        from edgevid.graph.split_conv import gains_by_splitting
 
         capability = self.probe(device)
         if batch > 1:
             return capability.batch_lowerings[0]
-        blocked = fits_blocked_layout(graph, device, precision) and splits_every_shift(graph)
+        blocked = fits_blocked_layout(graph, device, precision) and gains_by_splitting(graph)
         return _BLOCKED if blocked else capability.lowerings[0]
 
     def compile(self, graph: ir.Model, options: CompileOptions) -> Artifact:

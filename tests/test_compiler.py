@@ -78,6 +78,18 @@ def test_the_reference_compiles_to_a_bundle_too(tiny_checkpoint, tmp_path):
     assert all(result.passed for result in verify_bundle(bundle).values())
 
 
+def test_a_network_without_a_shift_needs_no_lowering(tiny_network, tmp_path):
+    from edgevid.checkpoints import write
+    from edgevid.models import build
+
+    plain = build(tiny_network.config.without_shift()).eval()
+    plain.load_state_dict(tiny_network.state_dict())
+    write(tmp_path / "tsn.safetensors", plain)
+    bundle = compile_checkpoint(tmp_path / "tsn.safetensors", tmp_path / "b")
+    assert bundle.manifest.artifacts[0].lowering == "none"
+    assert bundle.manifest.reference.shift_removed is None
+
+
 def test_settings_are_written_into_the_bundle(tiny_checkpoint, tmp_path):
     settings = RunSettings(threads=1, streams=1, hint="throughput")
     bundle = compile_checkpoint(tiny_checkpoint, tmp_path / "b", settings=settings)

@@ -44,7 +44,7 @@ class Lowering:
         summary: one line for help and reports.
         write: writes a single shift.
         prepare: rewrites the whole graph before, in place, and may use ``write``; shifts that
-            it leaves are written one by one.
+            it leaves are written one by one. A graph in which nothing moves is not touched.
         one_clip_only: wrong, or pointless, as soon as a batch holds two clips, so refused there.
         static_batch: needs to know N.
     """
@@ -72,7 +72,7 @@ def lower(model: ir.Model, name: str) -> ir.Model:
     lowering = LOWERINGS[name]
     for node in shift_nodes(lowered):
         _check(node, lowering)
-    if lowering.prepare is not None:
+    if lowering.prepare is not None and any(not spec_of(node).is_identity for node in shift_nodes(lowered)):
         lowering.prepare(lowered, lowering.write)
     for number, node in enumerate(shift_nodes(lowered)):
         _replace(lowered, node, lowering, f"shift{number}")

@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir import tape
 
-from edgevid.errors import GraphError
+from edgevid.errors import GraphError, ShiftError
 from edgevid.shift import Layout, ShiftSpec
 
 __all__ = [
@@ -47,13 +47,21 @@ def spec_attributes(spec: ShiftSpec) -> dict[str, int | Sequence[int] | str]:
 
 
 def spec_of(node: ir.Node) -> ShiftSpec:
-    """The spec in the attributes of a Shift node."""
+    """The spec in the attributes of a Shift node.
+
+    Raises:
+        GraphError: attributes are missing, or no shift; the message names the node.
+    """
     try:
         return ShiftSpec.from_flat(
             node.attributes["segments"].as_int(),
             node.attributes["moves"].as_ints() if "moves" in node.attributes else (),
             node.attributes["layout"].as_string(),
         )
+    except ShiftError as error:
+        raise GraphError(
+            f"the attributes of an edgevid::Shift node are no shift: {error.what}", where=node.name
+        ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise GraphError("an edgevid::Shift node without its attributes", where=node.name) from error
 

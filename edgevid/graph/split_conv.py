@@ -18,7 +18,7 @@ from edgevid.graph.plain_shift import Writer, WriteShift
 from edgevid.graph.shift_op import shift_nodes, spec_of
 from edgevid.shift import Move, ShiftSpec
 
-__all__ = ["BLOCK", "channel_cuts", "decimate_pointwise", "split_convolutions", "splits_every_shift"]
+__all__ = ["BLOCK", "channel_cuts", "decimate_pointwise", "gains_by_splitting", "split_convolutions"]
 
 BLOCK = 16
 """Channels of one block of the layouts nChw16c and nCdhw16c (oneDNN, "Understanding memory
@@ -54,9 +54,30 @@ def split_convolutions(model: ir.Model, write: WriteShift) -> bool:
     return changed
 
 
-def splits_every_shift(model: ir.Model) -> bool:
-    """Would `split_convolutions` replace all shifts of a canonical graph?"""
-    return all(_is_splittable(node) for node in shift_nodes(model))
+def gains_by_splitting(model: ir.Model) -> bool:
+    """Has a canonical graph shifts, and does splitting keep them all in whole blocks?
+
+    Behind each shift stand only 1x1 convolutions (as in bottlenecks), or also something else
+    such as a skip connection; and its moves, or at least the cuts around them, leave blocks
+    whole. Otherwise a tensor would be put together in another layout and slow down what reads
+    it.
+    """
+    shifts = shift_nodes(model)
+    return bool(shifts) and all(_keeps_blocks(node) for node in shifts)
+
+
+def _keeps_blocks(shift: ir.Node) -> bool:
+    users = [use.node for use in shift.outputs[0].uses()]
+    if not all(_is_pointwise(user, shift) for user in users if user.op_type == "Conv"):
+        return False
+    value, spec = shift.inputs[0], spec_of(shift)
+    assert value is not None
+    if value.shape is None or not isinstance(value.shape[1], int):
+        return False
+    channels = value.shape[1]
+    if all(stop % BLOCK == 0 for _, stop, _ in spec.pieces(channels)):
+        return True
+    return _is_splittable(shift) and len(channel_cuts(spec, channels)) > 2
 
 
 def decimate_pointwise(model: ir.Model) -> bool:
@@ -144,7 +165,7 @@ def _sum(graph: ir.Graph, node: ir.Node, pieces: Sequence[tuple[int, int, ir.Val
     writer = Writer(graph, f"{output.name}.split", [], weight.dtype or ir.DataType.FLOAT)
     total: ir.Value | None = None
     for start, stop, part in pieces:
-        kernel = writer.constant(f"{weight.name}.{start}_{stop}", array[:, start:stop])
+        kernel = writer.constant(f"{writer.prefix}.weight{start}_{stop}", array[:, start:stop])
         inputs = [part, kernel, *(value for value in bias if value is not None and total is None)]
         partial = writer.op("Conv", inputs, **node.attributes)
         total = partial if total is None else writer.op("Add", [partial, total])

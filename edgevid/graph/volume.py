@@ -21,8 +21,9 @@ from edgevid.shift import Layout
 __all__ = ["frames_to_volume"]
 
 _ELEMENTWISE = frozenset(
-    {"Add", "Clip", "Div", "Elu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Max", "Min", "Mul"}
-    | {"Relu", "Sigmoid", "Sub", "Tanh"}
+    {"Abs", "Add", "Ceil", "Celu", "Clip", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid"}
+    | {"HardSwish", "Identity", "LeakyRelu", "Log", "Max", "Min", "Mish", "Mul", "Neg", "PRelu", "Pow"}
+    | {"Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Sub", "Tanh"}
 )
 
 
@@ -44,7 +45,8 @@ def frames_to_volume(model: ir.Model) -> bool:
         Whether there was such a region.
 
     Raises:
-        LoweringError: an operation of a region cannot be rewritten; the message names it.
+        LoweringError: an operation of a region cannot be rewritten; the message names it, and
+            the model is left half rewritten, so give a copy.
     """
     regions = _Regions(model)
     for node in list(model.graph):
@@ -59,7 +61,7 @@ class _Regions:
     def __init__(self, model: ir.Model) -> None:
         self.graph = model.graph
         self.segments: dict[ir.Value, int] = {}
-        self._reshaped: dict[tuple[ir.Value, tuple[int, ...]], ir.Value] = {}
+        self._widened: dict[ir.Value, ir.Value] = {}
 
     def visit(self, node: ir.Node) -> None:
         inside = [value for value in node.inputs if value in self.segments]
@@ -78,26 +80,27 @@ class _Regions:
         if len(node.outputs) != 1:
             raise _refusal(node, f"{node.op_type} with {len(node.outputs)} outputs")
         (output,) = node.outputs
-        if output.is_graph_output():
-            raise _refusal(node, "an output of the graph that still has frames along its first axis")
         segments = {self.segments[value] for value in node.inputs if value in self.segments}
         if len(segments) != 1:
             raise _refusal(node, f"clips of {' and '.join(map(str, sorted(segments)))} frames together")
         (count,) = segments
-        frames, *rest = _sizes(output, node)
-        channels, rows, columns = rest
+        sizes = _sizes(output, node)
+        if len(sizes) != 4:
+            raise _refusal(node, f"the rank changes to {len(sizes)}")
+        if output.is_graph_output():
+            raise _refusal(node, "an output of the graph that still has frames along its first axis")
+        frames, channels, rows, columns = sizes
         output.shape = ir.Shape([frames // count, channels, count, rows, columns])
         self.segments[output] = count
 
-    def reshaped(self, value: ir.Value, sizes: Sequence[int]) -> ir.Value:
-        """The constant ``value`` in another shape; made once."""
-        key = (value, tuple(sizes))
-        if key not in self._reshaped:
+    def with_time(self, value: ir.Value) -> ir.Value:
+        """The constant ``value`` with an axis of one frame before rows and columns; made once."""
+        if value not in self._widened:
             constant = ir.convenience.get_const_tensor(value)
             assert constant is not None
-            name = f"{value.name}.volume" + "x".join(map(str, sizes)) * bool(len(sizes) < 5)
-            self._reshaped[key] = self.initializer(name, constant.numpy().reshape(sizes))
-        return self._reshaped[key]
+            array = np.expand_dims(constant.numpy(), -3)
+            self._widened[value] = self.initializer(f"{value.name}.volume", array)
+        return self._widened[value]
 
     def initializer(self, name: str, array: np.ndarray) -> ir.Value:
         tensor = ir.tensor(array, name=name)
@@ -146,15 +149,14 @@ def _aligned(regions: _Regions, value: ir.Value, node: ir.Node) -> ir.Value:
         return value
     if len(sizes) == 4 and sizes[0] != 1:
         raise _refusal(node, f"the constant {value.name} differs from frame to frame")
-    return regions.reshaped(value, [*sizes[:-2], 1, *sizes[-2:]])
+    return regions.with_time(value)
 
 
 def _convolution(regions: _Regions, node: ir.Node) -> None:
     weight = node.inputs[1]
     if weight is None or ir.convenience.get_const_tensor(weight) is None:
         raise _refusal(node, "a convolution whose weight is not constant")
-    outputs, inputs, *kernel = _sizes(weight, node)
-    node.replace_input_with(1, regions.reshaped(weight, [outputs, inputs, 1, *kernel]))
+    node.replace_input_with(1, regions.with_time(weight))
     _pooling(regions, node)
 
 

@@ -8,7 +8,8 @@ literally a clip of its partner played backwards (`Scene.reversed`). Three conse
   network without temporal mixing answers at most half of the clips correctly.
 * Position, orientation and size run on cycles (what leaves on the right enters on the
   left, what has grown to the largest size starts again from the smallest) with a uniformly
-  random start, so that a single frame has the same distribution in all eight classes.
+  random start, so that a single frame has the same distribution in all eight classes: adding
+  up what is seen in each frame alone tells hardly more than guessing.
 * Whatever else changes with time (camera shake, distractors, flicker, noise) is as likely
   forwards as backwards.
 

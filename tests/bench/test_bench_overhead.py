@@ -34,5 +34,7 @@ def test_the_script_measures_resnet50_and_writes_the_result(tmp_path, capsys):
     assert main(["--rounds", "2", "--processes", "1", "--output", str(path)]) == 0
     result = load_result(path)
     assert result.parameters["size"] == 224
-    assert len(result.variants) == 3
+    assert {"no shift", "volume_split_conv", "no shift, tuned"} <= {
+        variant.name for variant in result.variants
+    }
     assert "overhead of the shift" in capsys.readouterr().out

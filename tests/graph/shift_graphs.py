@@ -42,8 +42,6 @@ def random_case(random):
     return spec, (clips, channels, spec.segments, height, width)
 
 
-
-
 def shift_graph(spec, shape, dtype=np.float32, *, symbolic=False):
     """Negate, shift, negate: a canonical graph from ``x`` to ``y``.
 
@@ -114,13 +112,16 @@ def logits_of(network, frames):
         return network(torch.from_numpy(frames)).numpy()
 
 
-@cache
 def exported(backbone, batch=1):
     """``small_network(backbone)`` as a canonical graph; exporting takes seconds. Do not change it."""
+    return _exported(backbone, batch)
+
+
+@cache
+def _exported(backbone, batch):
     return export(small_network(backbone), batch=batch)
 
 
-@cache
 def frames_and_logits(backbone, batch=1):
     """Frames for ``small_network(backbone)``, and what PyTorch says to them."""
     network = small_network(backbone)

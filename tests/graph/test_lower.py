@@ -86,7 +86,10 @@ def test_a_shift_of_all_channels_and_one_of_none_are_lowered(name):
 def test_a_lowering_keeps_the_names_shapes_and_types_at_the_ends(name):
     graph = shift_graph(TSM, (4, 8, 2, 3), np.float16)
     lowered = lower(graph, name)
-    for before, after in ((graph.graph.inputs, lowered.graph.inputs), (graph.graph.outputs, lowered.graph.outputs)):
+    for before, after in (
+        (graph.graph.inputs, lowered.graph.inputs),
+        (graph.graph.outputs, lowered.graph.outputs),
+    ):
         assert [(v.name, v.shape, v.dtype) for v in before] == [(v.name, v.shape, v.dtype) for v in after]
 
 
