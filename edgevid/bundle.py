@@ -29,11 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from edgevid import targets
 from edgevid.contract import Artifact, RunSettings, Session
 from edgevid.errors import BundleError, BundleIntegrityError, BundleVersionError, ConfigError, TargetError
 from edgevid.graph.verify import Expectation
 from edgevid.manifest import SCHEMA_VERSION, Manifest
+from edgevid.target_finder import find_target
 
 __all__ = ["Bundle", "check_place", "new_bundle", "save_expectation", "seal", "sha256"]
 
@@ -120,7 +120,7 @@ class Bundle:
             TargetError: its runtime is missing or refuses it.
         """
         artifact = self.artifact(batch)
-        return targets.find(artifact.target).open(artifact, settings)
+        return find_target(artifact.target).open(artifact, settings)
 
     def expectations(self) -> list[Expectation]:
         """The recorded clips and the float reference's logits for them."""

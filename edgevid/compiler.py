@@ -88,6 +88,12 @@ def plan(
             where="--lowering",
             fix=f"auto, {', '.join(known)}",
         )
+    if lowering not in ("auto", *capability.batch_lowerings) and max(batches) > 1:
+        raise LoweringError(
+            f"lowering {lowering!r} holds for one clip; in a batch, frames would leak into the next clip",
+            where=f"--batch {','.join(map(str, batches))}",
+            fix=f"use one of {', '.join(capability.batch_lowerings)}, or compile batch 1 alone",
+        )
     unique = tuple(sorted(set(batches)))
     return Plan(found, capability, checked, unique, lowering, settings or RunSettings())
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_checkable
 
+from edgevid.errors import ConfigError
+
 if TYPE_CHECKING:
     import numpy as np
     import onnx_ir as ir
@@ -47,6 +49,8 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 TOLERANCES: Mapping[Precision, float] = {"fp32": 1e-4, "bf16": 2e-2, "fp16": 2e-2, "int8": 1e-1}
 """Largest ``max|a-b| / max|b|`` against the float reference. An int8 result is held to a
 signal-to-quantization-noise ratio of 20 dB, which is a relative error of 0.1."""
+
+MOST_THREADS = 1024
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
@@ -118,11 +122,24 @@ class RunSettings:
     """How a session uses the device.
 
     ``None`` leaves the choice to the runtime. ``hint`` is what the runtime optimizes for.
+
+    Raises:
+        ConfigError: a number of threads or streams that no machine has, or an unknown hint.
     """
 
     threads: int | None = None
     streams: int | None = None
     hint: Literal["latency", "throughput"] = "latency"
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "streams"):
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= MOST_THREADS:
+                raise ConfigError(
+                    f"{value} {name}", where=name, fix=f"give 1 to {MOST_THREADS}, or leave it out"
+                )
+        if self.hint not in ("latency", "throughput"):
+            raise ConfigError(f"unknown hint {self.hint!r}", where="hint", fix="latency or throughput")
 
 
 @dataclass(frozen=True)

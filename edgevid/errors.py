@@ -65,7 +65,7 @@ class EdgevidError(Exception):
         self.what = what
         self.where = None if where is None else str(where)
         self.fix = fix
-        super().__init__(what, where, fix)
+        super().__init__(what)
 
     def __str__(self) -> str:
         lines = [self.what]

@@ -15,7 +15,7 @@ from types import MappingProxyType
 import onnx_ir as ir
 from onnx_ir.passes import common as passes
 
-from edgevid.errors import LoweringError
+from edgevid.errors import LoweringError, ShiftError
 from edgevid.graph.plain_shift import (
     Writer,
     WriteShift,
@@ -89,7 +89,10 @@ def _check(node: ir.Node, lowering: Lowering) -> None:
     value, spec = node.inputs[0], spec_of(node)
     assert value is not None
     shape = _shape(value, node)
-    spec.check(shape if shape[0] >= 0 else [spec.segments, *shape[1:]])
+    try:
+        spec.check(shape if shape[0] >= 0 else [spec.segments, *shape[1:]])
+    except ShiftError as error:
+        raise ShiftError(error.what, where=node.name, fix=error.fix) from error
     clips = shape[0] // spec.segments if spec.layout is Layout.FRAMES and shape[0] >= 0 else shape[0]
     mixes_frames = spec.layout is Layout.FRAMES and any(move.dt for move in spec.moves)
     if mixes_frames and lowering.static_batch and clips < 0:

@@ -23,12 +23,16 @@ def with_uint8_clips(model: ir.Model, normalization: Normalization) -> ir.Model:
     Requires one float32 input ``[N, T, 3, H, W]``.
 
     Raises:
-        GraphError: the input is something else.
+        GraphError: the input is something else, or a standard deviation is not above 0.
     """
     changed = model.clone()
     (frames,) = changed.graph.inputs
     if frames.shape is None or len(frames.shape) != 5 or frames.shape[2] != 3:
         raise GraphError(f"the network's input {frames.shape} is not [N, T, 3, H, W]", where=frames.name)
+    if min(normalization.std) <= 0:
+        raise GraphError(
+            f"a standard deviation of {min(normalization.std)}", where="std", fix="give it above 0"
+        )
     batch, segments, _, height, width = frames.shape
     clips = ir.Value(
         name="clips",

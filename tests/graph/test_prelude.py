@@ -119,3 +119,10 @@ def test_another_input_is_refused_with_its_shape(shape):
     with pytest.raises(GraphError, match=r"is not \[N, T, 3, H, W\]") as caught:
         with_uint8_clips(graph_of(identity, shape), Normalization())
     assert caught.value.where == "frames"
+
+
+@pytest.mark.parametrize("std", [(58.0, 0.0, 57.0), (-1.0, 1.0, 1.0)])
+def test_a_standard_deviation_that_divides_by_nothing_is_refused(std):
+    with pytest.raises(GraphError, match="a standard deviation of") as caught:
+        with_uint8_clips(graph_of(identity, (1, 3, 3, 5, 4)), Normalization(std=std))
+    assert caught.value.where == "std"
