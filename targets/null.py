@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings
 from edgevid.errors import TargetError
-from edgevid.targets._graph_specs import input_spec, output_spec
+from edgevid.targets._artifact import describe
 from edgevid.targets._session import CheckedSession
 
 if TYPE_CHECKING:
@@ -62,17 +62,7 @@ class NullTarget:
 
     def compile(self, graph: ir.Model, options: CompileOptions) -> Artifact:
         """Write the shapes."""
-        artifact = Artifact(
-            target=self.name,
-            folder=options.folder,
-            entry="shapes.json",
-            precision=options.precision,
-            batch=options.batch,
-            lowering=options.lowering,
-            input=input_spec(graph),
-            output=output_spec(graph),
-            settings=options.settings,
-        )
+        artifact = describe(self.name, "shapes.json", graph, options)
         shapes = {"input": artifact.input.shape, "output": artifact.output.shape}
         artifact.path.write_text(json.dumps(shapes), encoding="utf-8")
         return artifact

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings
 from edgevid.errors import TargetError
+from edgevid.targets._artifact import describe
 from edgevid.targets._example import write_example
-from edgevid.targets._graph_specs import input_spec, output_spec
 from edgevid.targets._install import installed_version, require
 from edgevid.targets._session import CheckedSession
 
@@ -87,17 +87,7 @@ class OnnxRuntimeTarget:
         """Write the graph as it is."""
         import onnx_ir
 
-        artifact = Artifact(
-            target=self.name,
-            folder=options.folder,
-            entry="model.onnx",
-            precision=options.precision,
-            batch=options.batch,
-            lowering=options.lowering,
-            input=input_spec(graph),
-            output=output_spec(graph),
-            settings=options.settings,
-        )
+        artifact = describe(self.name, "model.onnx", graph, options)
         Path(artifact.path).write_bytes(onnx_ir.to_proto(graph).SerializeToString())
         write_example(artifact, _EXAMPLE)
         return artifact

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings
 from edgevid.errors import TargetError
+from edgevid.targets._artifact import describe
 from edgevid.targets._blocked_layout import fits_blocked_layout, force_blocked_layout
 from edgevid.targets._example import write_example
-from edgevid.targets._graph_specs import input_spec, output_spec
 from edgevid.targets._install import installed_version, require
 from edgevid.targets._session import CheckedSession
 
@@ -143,17 +143,7 @@ class OpenVinoTarget:
         import onnx_ir
 
         openvino = require("openvino", "openvino")
-        artifact = Artifact(
-            target=self.name,
-            folder=options.folder,
-            entry="model.xml",
-            precision=options.precision,
-            batch=options.batch,
-            lowering=options.lowering,
-            input=input_spec(graph),
-            output=output_spec(graph),
-            settings=options.settings,
-        )
+        artifact = describe(self.name, "model.xml", graph, options)
         try:
             model = openvino.Core().read_model(onnx_ir.to_proto(graph).SerializeToString())
             openvino.save_model(model, str(artifact.path), compress_to_fp16=options.precision == "fp16")

@@ -1,17 +1,36 @@
-"""The tensors at the ends of a lowered graph."""
+"""What an artifact is made of, read from the lowered graph and the options."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edgevid.contract import TensorSpec
+from edgevid.contract import Artifact, CompileOptions, TensorSpec
 from edgevid.errors import TargetError
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["input_spec", "output_spec"]
+__all__ = ["describe", "input_spec", "output_spec"]
+
+
+def describe(target: str, entry: str, graph: ir.Model, options: CompileOptions) -> Artifact:
+    """The artifact that ``target`` is about to write as ``entry`` into ``options.folder``.
+
+    Raises:
+        TargetError: the graph has no single, static input and output.
+    """
+    return Artifact(
+        target=target,
+        folder=options.folder,
+        entry=entry,
+        precision=options.precision,
+        batch=options.batch,
+        lowering=options.lowering,
+        input=input_spec(graph),
+        output=output_spec(graph),
+        settings=options.settings,
+    )
 
 
 def input_spec(graph: ir.Model) -> TensorSpec:
