@@ -66,7 +66,7 @@ class Failure:
 
 
 def find_items(
-    places: Sequence[Path], *, frame_template: str | None = None, labels: Sequence[str] | None = None
+    places: Sequence[str | Path], *, frame_template: str | None = None, labels: Sequence[str] | None = None
 ) -> list[Item]:
     """Videos, annotation lists (``.txt``, ``.list``, ``.csv``), folders of class names or of frames.
 
@@ -80,7 +80,7 @@ def find_items(
     from edgevid.video.datasets import Item, read_class_folders, read_list
 
     items: list[Item] = []
-    for place in places:
+    for place in map(Path, places):
         if place.is_dir() and not any(entry.is_dir() for entry in place.iterdir()):
             items.append(Item(place, None, frame_template=frame_template))
         elif place.is_dir():
