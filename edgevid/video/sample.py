@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_sampling", "dense_indices", "sample_indices", "uniform_indices"]
 
+MOST_CLIPS = 200
+
 
 def sample_indices(frames: int, sampling: Sampling) -> NDArray[np.int64]:
     """Frame numbers ``[clips, segments]`` for a video of ``frames`` frames.
@@ -93,6 +95,12 @@ def check_sampling(sampling: Sampling) -> None:
             raise ConfigError(
                 f"{name} is {getattr(sampling, name)} and must be at least 1", where=f"sampling.{name}"
             )
+    if sampling.clips > MOST_CLIPS:
+        raise ConfigError(
+            f"{sampling.clips} clips of one video would fill the memory",
+            where="sampling.clips",
+            fix=f"take at most {MOST_CLIPS}; published tests take up to 10",
+        )
     hints = get_type_hints(Sampling)
     for name in ("mode", "crops", "library"):
         choices, value = get_args(hints[name]), getattr(sampling, name)

@@ -5,7 +5,7 @@ import pytest
 
 from edgevid.contract import Sampling
 from edgevid.errors import ConfigError, VideoError
-from edgevid.video.sample import dense_indices, sample_indices, uniform_indices
+from edgevid.video.sample import check_sampling, dense_indices, sample_indices, uniform_indices
 
 
 def mit_test_indices(frames, segments, dense=False, twice=False):
@@ -111,3 +111,8 @@ def test_settings_that_no_video_fits_are_named(settings, named):
     with pytest.raises(ConfigError) as caught:
         sample_indices(100, Sampling(**settings))
     assert caught.value.where == f"sampling.{named}"
+
+
+def test_a_number_of_clips_that_would_fill_the_memory_is_refused():
+    with pytest.raises(ConfigError, match="at most 200"):
+        check_sampling(Sampling(clips=100_000))
