@@ -1,6 +1,6 @@
 # Two commands do everything: `make demo` and `make test`. Both set up .venv first.
 
-PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.10 python3))
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.edgevid-ready
@@ -20,7 +20,7 @@ help:
 setup: $(READY)
 
 $(READY): pyproject.toml .ci/constraints.txt
-	@test -n "$(PYTHON)" || { echo "No Python 3.10 or later found: install python3.11 (on Debian: apt-get install python3.11 python3.11-venv)"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or later found: install python3.11 (on Debian: apt-get install python3.11 python3.11-venv)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || .ci/install-venv "$(PYTHON)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[compile,openvino,test]'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict
 
@@ -100,7 +101,12 @@ def _estimate(groups: Sequence[Sequence[float]]) -> Estimate:
     pooled = [value for group in groups for value in group]
     if len(groups) == 1:
         return Estimate(median=median(pooled), interval=median_interval(pooled))
-    return Estimate(median=median(pooled), interval=interval_over_processes([median(g) for g in groups]))
+    figure = median(pooled)
+    interval = interval_over_processes([median(group) for group in groups])
+    if interval is not None:
+        # It is of the processes' medians; the figure shown must not lie outside of it.
+        interval = replace(interval, low=min(interval.low, figure), high=max(interval.high, figure))
+    return Estimate(median=figure, interval=interval)
 
 
 def _ratio(

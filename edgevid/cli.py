@@ -201,7 +201,9 @@ def run(
     opened = Bundle.open(bundle)
     classes = opened.artifact().output.shape[1]
     names = read_labels(labels, classes) if labels else None
-    items = find_items(videos, frame_template=frame_template, labels=names or opened.manifest.labels)
+    items = find_items(
+        videos, frame_template=frame_template, labels=names or opened.manifest.labels, classes=classes
+    )
     outcomes = recognize(
         opened,
         items,
@@ -236,6 +238,8 @@ def bench(
     from edgevid.bench.storage import save_result
     from edgevid.bench.table import render
 
+    if output is not None and not output.absolute().parent.is_dir():
+        raise ConfigError("the folder of the results does not exist", where=output, fix="make it first")
     protocol = Settings(rounds=rounds, warmup=warmup, processes=processes, budget_seconds=budget)
     with progress_bar() as progress:
         result = bench_bundles(
@@ -304,11 +308,20 @@ def main() -> None:
     except EdgevidError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "edgevid":
+            raise
+        fix = "pip install 'edgevid[compile]' for this command; 'edgevid doctor' lists what is missing"
+        print(f"error: {error.name} is not installed\n  what to do: {fix}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted; nothing half written was left", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as error:
+        print(f"error: {error.strerror or error}\n  where: {error.filename}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _flags(arguments: dict[str, Any]) -> dict[str, Any]:

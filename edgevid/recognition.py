@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Failure", "Recognition", "find_items", "recognize", "scores"]
 
-_LISTS = {".txt", ".list", ".csv"}
+_LISTS = {".txt", ".list"}
 
 
 @dataclass(frozen=True)
@@ -66,31 +66,42 @@ class Failure:
 
 
 def find_items(
-    places: Sequence[str | Path], *, frame_template: str | None = None, labels: Sequence[str] | None = None
+    places: Sequence[str | Path],
+    *,
+    frame_template: str | None = None,
+    labels: Sequence[str] | None = None,
+    classes: int | None = None,
 ) -> list[Item]:
-    """Videos, annotation lists (``.txt``, ``.list``, ``.csv``), folders of class names or of frames.
+    """Videos, annotation lists (``.txt``, ``.list``), folders of classes, of videos or of frames.
 
-    Folders named after classes are numbered by ``labels`` where these hold all of them, by the
-    alphabet otherwise. A place that does not exist is kept as an item: reading it gives the
-    error, and the others are not lost.
+    A place that does not exist is kept as an item: reading it gives the error, and the others
+    are not lost. Hidden files and folders are passed over.
+
+    Args:
+        places: on disk.
+        frame_template: names of the frames, where videos are folders of frames.
+        labels: the network's class names; folders of classes must then be named after them,
+            and are numbered by the alphabet otherwise.
+        classes: how many the network has; a larger label in a list is refused.
 
     Raises:
         VideoError: a list or a folder that cannot be understood.
     """
-    from edgevid.video.datasets import Item, read_class_folders, read_list
+    from edgevid.video.datasets import VIDEO_SUFFIXES, Item, read_class_folders, read_list
 
     items: list[Item] = []
     for place in map(Path, places):
-        if place.is_dir() and not any(entry.is_dir() for entry in place.iterdir()):
-            items.append(Item(place, None, frame_template=frame_template))
-        elif place.is_dir():
-            folders = {entry.name for entry in place.iterdir() if entry.is_dir()}
-            classes = labels if labels is not None and folders <= set(labels) else None
-            items += read_class_folders(place, classes=classes, frame_template=frame_template)[0]
-        elif place.suffix.lower() in _LISTS and place.is_file():
-            items += read_list(place, frame_template=frame_template, labels_required=False)
+        entries = sorted(place.iterdir()) if place.is_dir() else []
+        entries = [entry for entry in entries if not entry.name.startswith(".")]
+        videos = [entry for entry in entries if entry.suffix.lower() in VIDEO_SUFFIXES]
+        if any(entry.is_dir() for entry in entries):
+            items += read_class_folders(place, classes=labels, frame_template=frame_template)[0]
+        elif videos and frame_template is None:
+            items += [Item(video, None) for video in videos]
+        elif place.is_file() and place.suffix.lower() in _LISTS:
+            items += read_list(place, frame_template=frame_template, classes=classes, labels_required=False)
         else:
-            items.append(Item(place, None))
+            items.append(Item(place, None, frame_template=frame_template))
     return items
 
 

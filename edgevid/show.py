@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from edgevid.recognition import Failure, Recognition
 
@@ -36,8 +36,8 @@ __all__ = [
 
 
 def out() -> Console:
-    """Standard output; plain text and no wrapping of words in a pipe."""
-    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    """Standard output; in a pipe plain text, and wide enough that no table cuts a name."""
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
 
 
 def print_json(value: Any) -> None:
@@ -186,6 +186,11 @@ def _answers(console: Console, outcome: Recognition) -> None:
         console.print(f"  {answer.probability:6.1%}  {answer.name}{mark}", markup=False)
 
 
+def _name(heading: str) -> Column:
+    """A column whose entries are typed again by the reader, and so are never cut."""
+    return Column(heading, no_wrap=True, overflow="ignore", min_width=len(heading))
+
+
 def devices(*, as_json: bool) -> None:
     """Every profile with what its target can do on it."""
     from edgevid import targets
@@ -214,7 +219,7 @@ def devices(*, as_json: bool) -> None:
     if as_json:
         print_json(records)
         return
-    table = Table("device", "what it is", "target", "precisions", "here", box=None, pad_edge=False)
+    table = Table(_name("device"), "what it is", "target", "precisions", "here", box=None, pad_edge=False)
     for record in records:
         precisions = ", ".join(
             f"{kind} (emulated)" if kind in record["emulated"] else kind for kind in record["precisions"]
@@ -253,9 +258,8 @@ def models(*, as_json: bool) -> None:
     if as_json:
         print_json(records)
         return
-    table = Table(
-        "name", "frames", "size", "parameters", "GMACs", "published", "source", box=None, pad_edge=False
-    )
+    headings = ("frames", "size", "parameters", "GMACs", "published", "source")
+    table = Table(_name("name"), *headings, box=None, pad_edge=False)
     for r in records:
         published = (
             f"{r['published_parameters_m']} M, {r['published_gmacs']} G" if r["published_gmacs"] else "-"

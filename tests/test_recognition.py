@@ -1,6 +1,7 @@
 """Videos in, ranked classes out; a broken video never stops the rest."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from edgevid.bundle import Bundle
 from edgevid.cli import app
 from edgevid.contract import Sampling
-from edgevid.demo import write_videos
+from edgevid.demo import LABELS, write_videos
+from edgevid.errors import VideoError
 from edgevid.recognition import Failure, Recognition, find_items, recognize, scores
 
 
@@ -56,6 +58,38 @@ def test_class_folders_are_numbered_by_the_networks_labels(videos):
     labels = ["zebra", *sorted(path.name for path in videos.iterdir() if path.is_dir())]
     assert {item.label for item in find_items([videos], labels=labels)} == set(range(1, 9))
     assert {item.label for item in find_items([videos])} == set(range(8))
+
+
+def test_hidden_folders_change_no_label(videos, tmp_path):
+    copy = shutil.copytree(videos, tmp_path / "videos")
+    (copy / ".cache").mkdir()
+    found = [(item.path.name, item.label) for item in find_items([copy], labels=LABELS)]
+    assert sorted(found) == sorted((item.path.name, item.label) for item in find_items([copy / "list.txt"]))
+
+
+def test_a_folder_that_is_no_class_is_an_error_rather_than_a_wrong_number(videos, tmp_path):
+    copy = shutil.copytree(videos, tmp_path / "videos")
+    (copy / "jump").mkdir()
+    with pytest.raises(VideoError, match="'jump' is none of the 8 classes"):
+        find_items([copy], labels=LABELS)
+
+
+def test_a_label_that_the_network_has_not_is_an_error(videos, tmp_path):
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{next(videos.glob('*/*.mp4'))} 99\n")
+    with pytest.raises(VideoError, match=r"99[\s\S]*list\.txt"):
+        find_items([listed], classes=8)
+
+
+def test_a_flat_folder_of_videos_is_taken_without_labels(videos, tmp_path):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for video in videos.glob("*/*.mp4"):
+        shutil.copy(video, flat)
+    (flat / "notes.txt").write_text("hello")
+    items = find_items([flat])
+    assert len(items) == 8
+    assert all(item.label is None for item in items)
 
 
 def test_a_broken_video_never_stops_the_rest(tiny_bundle, videos, tmp_path):

@@ -8,7 +8,6 @@ says otherwise is an error that names both.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
@@ -16,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from edgevid.contract import Normalization, Sampling, Sourced
-from edgevid.errors import ConfigError
+from edgevid.errors import ConfigError, VideoError
 from edgevid.models.config import NetworkConfig, ShiftConfig
 from edgevid.models.registry import Preset
+from edgevid.video.labels import read_labels as read_labels_file
 
 __all__ = ["FLAGS", "SOURCES", "Merger", "check_flags", "network_config", "preset_settings", "read_labels"]
 
@@ -191,20 +191,16 @@ def _positive(value: Any, where: object) -> int:
 
 
 def read_labels(value: Any, classes: int, where: object) -> tuple[str, ...]:
-    """Class names from a sequence, or from a file: a JSON list, or one name a line.
+    """Class names from a sequence, or from a file, see `edgevid.video.labels.read_labels`.
 
     Raises:
         ConfigError: the file cannot be read, or has another number of names than classes.
     """
     if isinstance(value, (str, Path)):
-        where = value
         try:
-            text = Path(value).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"labels cannot be read: {error}", where=value, fix="give a text file"
-            ) from error
-        value = _parse_labels(text)
+            return tuple(read_labels_file(value, classes))
+        except VideoError as error:
+            raise ConfigError(error.what, where=error.where, fix=error.fix) from error
     if not isinstance(value, Sequence) or not all(isinstance(name, str) for name in value):
         raise ConfigError("labels are no list of names", where=where, fix="give one name a line")
     if len(value) != classes:
@@ -212,16 +208,6 @@ def read_labels(value: Any, classes: int, where: object) -> tuple[str, ...]:
             f"{len(value)} labels for {classes} classes", where=where, fix="give the labels of this network"
         )
     return tuple(value)
-
-
-def _parse_labels(text: str) -> Any:
-    if text.lstrip().startswith("["):
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError:
-            # A first class named [something]: one name a line after all.
-            return text.strip().splitlines()
-    return [line.strip() for line in text.strip().splitlines()]
 
 
 def network_config(chosen: Mapping[str, Sourced]) -> NetworkConfig:

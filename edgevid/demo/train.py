@@ -15,7 +15,7 @@ import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -64,18 +64,7 @@ WARM_UP = Split(
 )
 """What training begins with: nothing but the sprite."""
 
-BROAD = Split(
-    number=3,
-    travel=(0.2, 0.8),
-    contrast=(28.0, 80.0),
-    texture=(8.0, 30.0),
-    noise=(8.0, 26.0),
-    shake=(0.3, 1.5),
-    flicker=(2.0, 8.0),
-    hidden=(0.0, 0.35),
-    still=(0, 3),
-    roaming=(0, 3),
-)
+BROAD = replace(SPLITS["hard"], number=3)
 """The difficult half of the clips that it goes on with; the other half is easy."""
 
 

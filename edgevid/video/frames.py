@@ -62,6 +62,12 @@ class FrameFolder:
                 where=folder,
                 fix="check --frame-template against the names of its files",
             )
+        if frames is None and (folder / template.format(first + found + 1)).exists():
+            raise VideoError(
+                f"frame {template.format(first + found)} is missing, the ones after it are there",
+                where=folder,
+                fix="restore it, or number the frames without a gap",
+            )
         return cls(folder, template, first, found if frames is None else frames)
 
     @property

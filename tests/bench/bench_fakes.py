@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 import time
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -153,19 +152,6 @@ def runtimes_with_pools():
             Variant("onnxruntime", lambda: session.run(None, {"x": array})),
         ],
     )
-
-
-@contextmanager
-def spinning_thread():
-    """A thread that never sleeps, as an idle pool with a spin count would have."""
-    stop = threading.Event()
-    thread = threading.Thread(target=lambda: [None for _ in iter(stop.is_set, True)])
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 class FakeSession:

@@ -173,10 +173,17 @@ def test_a_flag_that_is_none_is_not_given(tmp_path, model):
     assert sources(read(saved(tmp_path / "w.pth", model), segments=None), "segments") == [(8, "default")]
 
 
-@pytest.mark.parametrize("text", ["a\nb\nc\nd\ne\n", '["a", "b", "c", "d", "e"]'])
-def test_labels_are_read_from_a_file(tmp_path, model, text):
-    (tmp_path / "labels.txt").write_text(text)
-    checkpoint = read(saved(tmp_path / "w.pth", model), labels=tmp_path / "labels.txt")
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.txt", "a\nb\nc\nd\ne\n"),
+        ("labels.json", '["a", "b", "c", "d", "e"]'),
+        ("labels.json", '{"c": "2", "a": "0", "b": "1", "e": "4", "d": "3"}'),
+    ],
+)
+def test_labels_are_read_from_a_file(tmp_path, model, name, text):
+    (tmp_path / name).write_text(text)
+    checkpoint = read(saved(tmp_path / "w.pth", model), labels=tmp_path / name)
     assert checkpoint.labels == ("a", "b", "c", "d", "e")
 
 
