@@ -64,31 +64,16 @@ class Bundle:
             BundleVersionError: written by a newer edgevid.
             BundleIntegrityError: a file is missing, changed, or outside the folder.
         """
-        folder = Path(path)
-        manifest = _read_manifest(folder)
-        for name, digest in manifest.files.items():
-            file = _inside(folder, name)
-            if not file.is_file():
-                raise BundleIntegrityError(
-                    f"the bundle lacks {name}", where=folder, fix="copy the whole folder, or compile again"
-                )
-            if sha256(file) != digest:
-                raise BundleIntegrityError(
-                    f"{name} has changed since it was compiled",
-                    where=file,
-                    fix="copy it again, or compile again",
-                )
-        for record in manifest.artifacts:
-            _inside(folder, record.folder)
-            entry = _inside(folder / record.folder, record.entry)
-            for file in {entry, *_inside(folder, record.folder).rglob("*")}:
-                name = file.relative_to(folder).as_posix()
-                if name not in manifest.files and not file.is_dir():
-                    raise BundleIntegrityError(
-                        f"{name} is part of the artifact, but the manifest has no hash of it",
-                        where=folder,
-                        fix="do not use this bundle, or compile again",
-                    )
+        folder = Path(path).absolute()
+        try:
+            manifest = _read_manifest(folder)
+            _check_files(folder, manifest)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise BundleError(
+                f"the bundle cannot be read: {error}",
+                where=folder,
+                fix="check its files and your permissions",
+            ) from error
         return cls(folder, manifest)
 
     @property
@@ -124,10 +109,21 @@ class Bundle:
 
     def expectations(self) -> list[Expectation]:
         """The recorded clips and the float reference's logits for them."""
+        shape = self.artifact().input.shape[1:]
+        classes = self.artifact().output.shape[1:]
         found = []
         for name in self.manifest.golden:
-            clips = np.load(_inside(self.path, f"golden/{name}.clips.npy"), allow_pickle=False)
-            logits = np.load(_inside(self.path, f"golden/{name}.logits.npy"), allow_pickle=False)
+            clips, logits = (_load(self.path, f"golden/{name}.{kind}.npy") for kind in ("clips", "logits"))
+            if clips.shape[1:] != shape or logits.shape != (len(clips), *classes) or not len(clips):
+                raise BundleIntegrityError(
+                    f"golden data of shape {clips.shape} and {logits.shape} does not fit the network",
+                    where=self.path / "golden",
+                    fix="compile again",
+                )
+            if not np.isfinite(logits).all():
+                raise BundleIntegrityError(
+                    "golden logits are not finite", where=self.path / "golden", fix="compile again"
+                )
             found.append(Expectation(name.replace("_", " "), clips, logits))
         return found
 
@@ -171,12 +167,27 @@ def new_bundle(place: Path) -> Iterator[Path]:
 
 def check_place(place: Path) -> None:
     """Raise `BundleError` if writing a bundle to ``place`` would destroy something else."""
-    if place.is_dir() and not (place / MANIFEST).is_file() and any(place.iterdir()):
+    if place.is_symlink() or (place.exists() and not place.is_dir()):
+        raise BundleError("a file or link of that name is there", where=place, fix="give another -o")
+    if not place.is_dir():
+        return
+    found = {path.relative_to(place).as_posix() for path in place.rglob("*") if not path.is_dir()}
+    if not found:
+        return
+    try:
+        known = {MANIFEST, *_read_manifest(place).files}
+    except BundleVersionError:
+        return
+    except BundleError as error:
         raise BundleError(
             "the folder is there and is no bundle", where=place, fix="give another -o, or empty it"
+        ) from error
+    if foreign := sorted(found - known):
+        raise BundleError(
+            f"the bundle's folder holds a file that is not its own: {foreign[0]}",
+            where=place,
+            fix="move it away, or give another -o",
         )
-    if place.exists() and not place.is_dir():
-        raise BundleError("a file of that name is there", where=place, fix="give another -o")
 
 
 def save_expectation(folder: Path, expectation: Expectation) -> str:
@@ -217,8 +228,54 @@ def _read_manifest(folder: Path) -> Manifest:
                 fix="pip install --upgrade edgevid, or compile again with this version",
             )
         return Manifest.model_validate_json(text)
-    except (ValidationError, ConfigError, ValueError, OSError) as error:
+    except PermissionError as error:
+        raise BundleError("the manifest may not be read", where=file, fix="change its permissions") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "whole"
+        raise BundleError(
+            f"the manifest is damaged: {place}: {first['msg']}", where=file, fix="compile again"
+        ) from error
+    except (ConfigError, ValueError, OSError, RecursionError) as error:
         raise BundleError(f"the manifest is damaged: {error}", where=file, fix="compile again") from error
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    """Every file that is named is there and unchanged, and no other file is there."""
+    for name, digest in manifest.files.items():
+        file = _inside(folder, name)
+        if not file.is_file():
+            raise BundleIntegrityError(
+                f"the bundle lacks {name}", where=folder, fix="copy the whole folder, or compile again"
+            )
+        if sha256(file) != digest:
+            raise BundleIntegrityError(
+                f"{name} has changed since it was compiled", where=file, fix="copy it again, or compile again"
+            )
+    needed = {f"golden/{name}.{kind}.npy" for name in manifest.golden for kind in ("clips", "logits")}
+    for record in manifest.artifacts:
+        _inside(folder, record.folder)
+        needed.add(_inside(folder / record.folder, record.entry).relative_to(folder).as_posix())
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    for name in sorted((needed | there) - {MANIFEST} - set(manifest.files)):
+        raise BundleIntegrityError(
+            f"the manifest has no hash of {name}",
+            where=folder,
+            fix="remove the file if it is yours; else do not use this bundle, or compile again",
+        )
+
+
+def _load(folder: Path, name: str) -> NDArray[Any]:
+    file = _inside(folder, name)
+    try:
+        loaded = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        raise BundleIntegrityError(
+            f"golden data cannot be read: {error}", where=file, fix="compile again"
+        ) from error
+    if not isinstance(loaded, np.ndarray):
+        raise BundleIntegrityError("golden data is no array", where=file, fix="compile again")
+    return loaded
 
 
 def _inside(folder: Path, name: str) -> Path:
@@ -252,22 +309,27 @@ def _sync(folder: Path) -> None:
 
 
 def _replace(draft: Path, place: Path) -> None:
+    """Put ``draft`` where ``place`` is; the old bundle is moved away first and back on an error."""
     if not place.exists():
         draft.rename(place)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".old", dir=place.parent))
-    place.rename(old / place.name)
     try:
-        draft.rename(place)
-    except BaseException:
-        (old / place.name).rename(place)
-        raise
+        place.rename(old / place.name)
+        try:
+            draft.rename(place)
+        except BaseException:
+            (old / place.name).rename(place)
+            raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
 
 
 def _disk_error(error: OSError, place: Path) -> BundleError:
     full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    if error.errno is None and place.parent.is_dir():
+        # numpy reports a write that was cut short without a number.
+        full = shutil.disk_usage(place.parent).free < FULL
     what = "the disk is full" if full else f"the bundle cannot be written: {error.strerror or error}"
     kept = "; the bundle that was there is unchanged" if place.exists() else ""
     fix = (

@@ -41,6 +41,9 @@ __all__ = ["Plan", "compile_checkpoint", "plan", "verify_bundle"]
 
 Say = Callable[[str], None]
 
+MOST_CLIPS = 1024
+"""The largest batch."""
+
 NO_SHIFT = "none"
 """Stands where the lowering would, for a network without a shift."""
 
@@ -77,9 +80,11 @@ def plan(
     capability = targets.find(found.target).probe(found)
     if not capability.compiles:
         raise MissingDependencyError(capability.reason, where=found.name)
-    if not batches or any(batch < 1 for batch in batches):
+    if not batches or any(type(batch) is not int or not 1 <= batch <= MOST_CLIPS for batch in batches):
         raise ConfigError(
-            f"batch sizes {list(batches)}", where="--batch", fix="give sizes from 1, as in 1,16"
+            f"batch sizes {list(batches)}",
+            where="--batch",
+            fix=f"give sizes from 1 to {MOST_CLIPS}, as in 1,16",
         )
     known = sorted({*capability.lowerings, *capability.batch_lowerings})
     if lowering != "auto" and lowering not in known:
@@ -129,7 +134,7 @@ def compile_checkpoint(
     Raises:
         EdgevidError: of the step that failed; nothing is written then.
     """
-    place = Path(output)
+    place = Path(output).expanduser().absolute()
     check_place(place)
     request = plan(device, precision, lowering=lowering, batches=batches, settings=settings)
 
@@ -144,7 +149,8 @@ def compile_checkpoint(
         )
     with new_bundle(place) as draft:
         _fill(draft, checkpoint, request, say)
-    say("checking the bundle's files")
+        say("checking the bundle's files")
+        Bundle.open(draft)
     return Bundle.open(place)
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edgevid.contract import Artifact, Normalization, Precision, RunSettings, Sampling, TensorSpec
 from edgevid.errors import ConfigError
@@ -69,7 +69,7 @@ class ArtifactRecord(_Record):
     """One compiled network, of one batch size."""
 
     folder: str
-    entry: str
+    entry: str = Field(min_length=1)
     batch: int = Field(ge=1)
     lowering: str
     input: TensorSpec
@@ -115,10 +115,27 @@ class Manifest(_Record):
     precision: Precision
     settings: RunSettings
     artifacts: list[ArtifactRecord] = Field(min_length=1)
-    golden: list[str]
+    golden: list[str] = Field(min_length=1)
     reference: ReferenceRecord
     notes: list[str] = []
     files: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        batches = [record.batch for record in self.artifacts]
+        if len(set(batches)) != len(batches):
+            raise ValueError(f"two artifacts of one batch: {batches}")
+        for record in self.artifacts:
+            how = self.sampling
+            if record.input.shape != (record.batch, how.segments, how.crop, how.crop, 3):
+                raise ValueError(f"input {record.input.shape} does not fit the sampling and the batch")
+            if record.input.dtype != "uint8" or record.output.dtype != "float32":
+                raise ValueError("clips are uint8 and logits float32")
+            if len(record.output.shape) != 2 or record.output.shape[0] != record.batch:
+                raise ValueError(f"output {record.output.shape} is not [batch, classes]")
+            if self.labels is not None and len(self.labels) != record.output.shape[1]:
+                raise ValueError(f"{len(self.labels)} labels for {record.output.shape[1]} classes")
+        return self
 
     @staticmethod
     def head(text: str) -> int:
@@ -129,8 +146,8 @@ class Manifest(_Record):
         """
         try:
             version = json.loads(text)["schema_version"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConfigError(f"not a manifest: {error}") from error
-        if not isinstance(version, int):
+        if not isinstance(version, int) or isinstance(version, bool):
             raise ConfigError(f"schema_version is {version!r}")
         return version

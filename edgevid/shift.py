@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -157,16 +157,17 @@ class ShiftSpec:
         Raises:
             ShiftError: p outside 0..1, or so small that no channel would move.
         """
+        _known("first", first, First)
+        _known("rounding", rounding, Rounding)
+        _known("direction", direction, Direction)
         share = _share(proportion, "proportion", channels)
         if direction == "unidirectional":
             edges = [0, int(channels * share)]
             steps = [+1]
-        elif direction == "bidirectional":
+        else:
             fold = int(channels * share / 2)
             edges = [0, fold, 2 * fold if rounding == "fold" else int(channels * share)]
             steps = [-1, +1] if first == "future" else [+1, -1]
-        else:
-            raise ShiftError(f"unknown direction {direction!r}", fix="bidirectional or unidirectional")
         spec = cls(segments, _moves(edges, [(step, 0, 0) for step in steps]), layout)
         return spec._refuse_nothing(share, channels)
 
@@ -199,10 +200,11 @@ class ShiftSpec:
         Raises:
             ShiftError: alpha outside 0..1, unknown axes, or so few channels that none moves.
         """
+        _known("first", first, First)
         share = _share(alpha, "alpha", channels)
         sign = -1 if first == "future" else +1
         steps = []
-        for axis_set in axes.replace(" ", "").upper().split("+"):
+        for axis_set in str(axes).replace(" ", "").upper().split("+"):
             if not re.fullmatch("[THW]{1,3}", axis_set) or len(set(axis_set)) != len(axis_set):
                 raise ShiftError(
                     f"unknown axes {axes!r}", where="axes", fix="join sets of T, H and W by +, as in T+HW"
@@ -324,12 +326,23 @@ class ShiftSpec:
         return self
 
 
+def _known(name: str, value: object, choices: object) -> None:
+    """Refuse a word that is no choice: taking it for another one would turn the shift around."""
+    if value not in get_args(choices):
+        raise ShiftError(
+            f"unknown {name} {value!r}", where=name, fix=f"give {' or '.join(get_args(choices))}"
+        )
+
+
 def _share(value: float | Fraction, name: str, channels: int) -> Fraction:
-    if channels < 1:
-        raise ShiftError(f"{channels} channels cannot be shifted", where="channels")
+    if isinstance(channels, bool) or not isinstance(channels, (int, np.integer)) or channels < 1:
+        raise ShiftError(
+            f"{channels!r} channels cannot be shifted", where="channels", fix="give a whole number from 1"
+        )
     try:
-        share = Fraction(value).limit_denominator(10**6)
-    except (ValueError, TypeError, OverflowError) as error:
+        exact = float(value) if isinstance(value, np.floating) else value
+        share = Fraction(exact).limit_denominator(10**6)
+    except (ValueError, TypeError, OverflowError, ZeroDivisionError) as error:
         raise ShiftError(f"{name} is {value!r}, not a number", where=name, fix="give 0 to 1") from error
     if not 0 <= share <= 1:
         raise ShiftError(f"{name} is {value}", where=name, fix="give 0 to 1")

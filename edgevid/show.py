@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from edgevid.recognition import Failure, Recognition
@@ -56,8 +57,8 @@ def steps() -> Iterator[Callable[[str], None]]:
     with console.status("starting") as status:
 
         def say(step: str) -> None:
-            status.update(step)
-            console.print(f"[dim]{perf_counter() - start:6.1f} s[/] {step}", highlight=False)
+            status.update(escape(step))
+            console.print(f"[dim]{perf_counter() - start:6.1f} s[/] {escape(step)}", highlight=False)
 
         yield say
 
@@ -87,7 +88,7 @@ def checkpoint_facts(found: Checkpoint) -> dict[str, Any]:
 def checkpoint(found: Checkpoint) -> None:
     """A checkpoint for people."""
     facts, console = checkpoint_facts(found), out()
-    console.print(f"[bold]{found.path}[/]")
+    console.print(f"[bold]{escape(str(found.path))}[/]")
     console.print(f"{facts['parameters'] / 1e6:.2f} M parameters, {facts['macs'] / 1e9:.2f} GMACs a clip")
     table = Table("setting", "value", "source", box=None, pad_edge=False)
     for name, setting in facts["settings"].items():
@@ -108,7 +109,8 @@ def checkpoint(found: Checkpoint) -> None:
 def bundle(made: Bundle) -> None:
     """A freshly compiled bundle."""
     facts, console = made.manifest, out()
-    console.print(f"[bold]{made.path}[/]: {facts.device_title}, {facts.precision}, {facts.runtime}")
+    title = f"{facts.device_title}, {facts.precision}, {facts.runtime}"
+    console.print(f"[bold]{escape(str(made.path))}[/]: {escape(title)}")
     for artifact in facts.artifacts:
         how = "no shift" if artifact.lowering == "none" else f"shift as {artifact.lowering}"
         console.print(f"  batch {artifact.batch}: {how}")
@@ -124,13 +126,18 @@ def bundle(made: Bundle) -> None:
         )
     for note in facts.notes:
         console.print(f"  note: {note}", markup=False)
+    assumed = [name for name, setting in facts.provenance.items() if setting.source == "default"]
+    if assumed:
+        console.print(
+            f"  [yellow]assumed, since nothing says it: {', '.join(assumed)}[/] (see 'edgevid inspect')"
+        )
     console.print(f"  status: [bold]{facts.status}[/]")
 
 
 def verification(result: Verification, title: str) -> None:
     """The checks of one artifact."""
     console = out()
-    console.print(f"[bold]{title}[/]: {'passed' if result.passed else '[red]FAILED[/]'}")
+    console.print(f"[bold]{escape(title)}[/]: {'passed' if result.passed else '[red]FAILED[/]'}")
     for check in result.checks:
         console.print(
             f"  {'ok    ' if check.passed else 'FAILED'}  {check.name}: {check.detail}", markup=False
@@ -176,7 +183,7 @@ def _record(outcome: Recognition) -> dict[str, Any]:
 def _answers(console: Console, outcome: Recognition) -> None:
     read, network = outcome.seconds
     console.print(
-        f"[bold]{outcome.path}[/]  {outcome.frames} frames, {outcome.views} view(s), "
+        f"[bold]{escape(str(outcome.path))}[/]  {outcome.frames} frames, {outcome.views} view(s), "
         f"read {read * 1e3:.0f} ms, network {network * 1e3:.0f} ms"
     )
     for warning in outcome.warnings:

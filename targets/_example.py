@@ -8,13 +8,16 @@ from edgevid.contract import Artifact
 
 __all__ = ["write_example"]
 
-_HEAD = '''"""Runs this artifact without edgevid: python example.py [CLIP.npy], from this folder."""
+_HEAD = '''"""Runs this artifact without edgevid: python example.py [CLIPS.npy]."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 
 clip = np.load(sys.argv[1]) if sys.argv[1:] else np.zeros({shape!r}, np.{dtype})
+clip = np.resize(clip, {shape!r})  # the artifact takes this many clips
+here = Path(__file__).parent
 '''
 _TAIL = """print("class", logits.argmax(axis=-1).tolist())
 """

@@ -27,7 +27,7 @@ __all__ = ["OnnxRuntimeSession", "OnnxRuntimeTarget", "target"]
 _EXAMPLE = """
 import onnxruntime
 
-session = onnxruntime.InferenceSession({entry!r}, providers=["CPUExecutionProvider"])
+session = onnxruntime.InferenceSession(here / {entry!r}, providers=["CPUExecutionProvider"])
 (logits,) = session.run(None, {{{input!r}: clip}})
 """
 

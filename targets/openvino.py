@@ -31,7 +31,7 @@ _EXAMPLE = """
 import openvino
 
 settings = {settings!r}
-model = openvino.Core().compile_model({entry!r}, "CPU", settings)
+model = openvino.Core().compile_model(here / {entry!r}, "CPU", settings)
 logits = model(clip)[0]
 """
 
@@ -65,6 +65,14 @@ class OpenVinoSession(CheckedSession):
             )
         except RuntimeError as error:
             raise TargetError(f"OpenVINO refuses the model: {error}", where=artifact.path) from error
+        shapes = [tuple(port.get_shape()) for port in (self._model.input(0), self._model.output(0))]
+        if shapes != [artifact.input.shape, artifact.output.shape]:
+            raise TargetError(
+                f"the model takes {shapes[0]} and returns {shapes[1]}, the artifact says "
+                f"{artifact.input.shape} and {artifact.output.shape}",
+                where=artifact.path,
+                fix="compile again: the files of two artifacts were mixed up",
+            )
         self._request = self._model.create_infer_request()
 
     def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:

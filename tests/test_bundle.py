@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgevid.bundle import Bundle, new_bundle
+from edgevid.bundle import Bundle, new_bundle, sha256
 from edgevid.contract import RunSettings
 from edgevid.errors import BundleError, BundleIntegrityError, BundleVersionError, ConfigError
 from edgevid.manifest import SCHEMA_VERSION
@@ -117,7 +117,7 @@ def test_an_artifact_outside_the_folder_is_refused(copy, entry):
 
 def test_an_artifact_file_without_a_hash_is_refused(copy):
     rewrite_manifest(copy, lambda m: m["files"].pop("artifacts/batch1/model.bin"))
-    with pytest.raises(BundleIntegrityError, match=r"model\.bin"):
+    with pytest.raises(BundleIntegrityError, match=r"no hash of artifacts/batch1/model\.bin"):
         Bundle.open(copy)
 
 
@@ -134,6 +134,69 @@ def test_a_folder_without_a_manifest_is_no_bundle(tmp_path, place):
         Bundle.open(tmp_path / place)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.update(labels=["one", "two"]),
+        lambda m: m.update(golden=[]),
+        lambda m: m["artifacts"].append(m["artifacts"][0]),
+        lambda m: m["artifacts"][0].update(entry=""),
+        lambda m: m["artifacts"][0]["output"].update(shape=[1]),
+        lambda m: m["sampling"].update(segments=7),
+        lambda m: m.update(schema_version=True),
+    ],
+)
+def test_a_manifest_that_contradicts_itself_is_refused(copy, change):
+    rewrite_manifest(copy, change)
+    with pytest.raises(BundleError, match="manifest is damaged"):
+        Bundle.open(copy)
+
+
+def test_golden_data_without_a_hash_is_refused(copy):
+    rewrite_manifest(copy, lambda m: m["files"].pop("golden/golden_input.logits.npy"))
+    with pytest.raises(BundleIntegrityError, match="no hash of golden/golden_input"):
+        Bundle.open(copy)
+
+
+def test_a_file_that_is_not_in_the_manifest_is_refused(copy):
+    (copy / "golden" / "more.npy").write_text("more")
+    with pytest.raises(BundleIntegrityError, match="no hash of golden/more"):
+        Bundle.open(copy)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x93NUMPY\x01\x00"])
+def test_golden_data_that_is_no_array_is_an_error_in_words(copy, content):
+    file = copy / "golden" / "golden_input.clips.npy"
+    file.write_bytes(content)
+    name = "golden/golden_input.clips.npy"
+    rewrite_manifest(copy, lambda m: m["files"].update({name: sha256(file)}))
+    with pytest.raises(BundleIntegrityError, match="golden data"):
+        Bundle.open(copy).expectations()
+
+
+def test_a_bundle_opened_by_a_relative_path_survives_a_change_of_folder(copy, monkeypatch):
+    monkeypatch.chdir(copy.parent)
+    bundle = Bundle.open(copy.name)
+    monkeypatch.chdir("/")
+    with bundle.session(1) as session:
+        assert session.run(bundle.golden_clip).shape == (1, 5)
+
+
+def test_a_file_of_the_users_in_a_bundle_is_never_deleted(copy):
+    (copy / "notes.txt").write_text("mine")
+    with pytest.raises(BundleError, match="not its own: notes"), new_bundle(copy):
+        pass
+    assert (copy / "notes.txt").read_text() == "mine"
+
+
+def test_a_foreign_manifest_makes_no_bundle(tmp_path):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "manifest.json").write_text('{"name": "my web app"}')
+    with pytest.raises(BundleError, match="is no bundle"), new_bundle(tmp_path / "app"):
+        pass
+    assert (tmp_path / "app" / "manifest.json").is_file()
+
+
 def write_half_a_bundle(place, error):
     with new_bundle(place) as draft:
         (draft / "something").write_text("new")
@@ -146,9 +209,10 @@ def test_a_new_bundle_replaces_the_old_one_only_when_it_is_whole(copy):
         write_half_a_bundle(copy, RuntimeError("half way"))
     Bundle.open(copy)
     assert sorted(p.name for p in copy.parent.iterdir()) == before
+    changed = (copy / "manifest.json").read_text().replace("verified on the device", "compiled, not measured")
     with new_bundle(copy) as draft:
-        (draft / "manifest.json").write_text("new")
-    assert (copy / "manifest.json").read_text() == "new"
+        (draft / "manifest.json").write_text(changed)
+    assert (copy / "manifest.json").read_text() == changed
     assert sorted(p.name for p in copy.parent.iterdir()) == before
 
 
@@ -164,7 +228,7 @@ def test_other_peoples_folders_and_files_are_never_replaced(tmp_path):
     with pytest.raises(BundleError, match="is no bundle"), new_bundle(tmp_path / "thesis"):
         pass
     (tmp_path / "file").write_text("x")
-    with pytest.raises(BundleError, match="a file of that name"), new_bundle(tmp_path / "file"):
+    with pytest.raises(BundleError, match="a file or link of that name"), new_bundle(tmp_path / "file"):
         pass
     assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "years of work"
 

@@ -14,6 +14,7 @@ from edgevid.compiler import compile_checkpoint, plan, verify_bundle
 from edgevid.contract import RunSettings
 from edgevid.errors import (
     ConfigError,
+    EdgevidError,
     LoweringError,
     UnknownDeviceError,
     UnsupportedPrecisionError,
@@ -213,6 +214,20 @@ def test_a_full_disk_keeps_the_old_bundle(tiny_checkpoint, tiny_bundle, tmp_path
         assert {path.name for path in disk.iterdir()} == {"b", "ballast"}
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_compile_that_fails_keeps_the_good_bundle(tiny_checkpoint, tiny_bundle, tmp_path):
+    place = shutil.copytree(tiny_bundle, tmp_path / "b")
+    with pytest.raises(EdgevidError):
+        compile_checkpoint(tiny_checkpoint, place, std=(float("inf"), 1.0, 1.0))
+    assert Bundle.open(place).manifest == Bundle.open(tiny_bundle).manifest
+
+
+def test_an_empty_working_folder_can_become_the_bundle(tiny_checkpoint, tmp_path, monkeypatch):
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert compile_checkpoint(tiny_checkpoint, ".").path == folder
 
 
 INTERRUPTED = """

@@ -279,3 +279,19 @@ def test_a_tensor_that_does_not_fit_is_refused(layout, shape):
 def test_a_spec_prints_what_moves_where():
     assert str(ShiftSpec.tsm(64, 8)) == "Shift(T=8 [N*T,C,H,W]: 0:8 t-1, 8:16 t+1)"
     assert str(ShiftSpec(8)) == "Shift(T=8 [N*T,C,H,W]: nothing moves)"
+
+
+@pytest.mark.parametrize("wrong", [{"first": "bogus"}, {"rounding": "bogus"}, {"direction": "bogus"}])
+def test_a_word_that_is_no_choice_is_never_taken_for_another(wrong):
+    with pytest.raises(ShiftError, match=r"unknown \w+ 'bogus'"):
+        ShiftSpec.tsm(16, 8, **wrong)
+
+
+@pytest.mark.parametrize("proportion", ["1/0", None, [], "a"])
+def test_a_proportion_that_is_no_number_is_a_shift_error(proportion):
+    with pytest.raises(ShiftError, match="not a number"):
+        ShiftSpec.tsm(16, 8, proportion)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert ShiftSpec.tsm(np.int64(16), np.int32(8), np.float32(0.25)) == ShiftSpec.tsm(16, 8, 0.25)

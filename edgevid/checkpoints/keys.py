@@ -153,10 +153,13 @@ def check_keys(
     faults: dict[tuple[str, str], list[str]] = defaultdict(list)
     for key, shape in expected.items():
         if key not in tensors:
-            faults[_group(key), "missing"].append(key)
+            faults[_group(key), "missing"].append(_name_in_file(key, reading.originals))
         elif tensors[key].shape != shape:
             have, want = _shape(tensors[key].shape), _shape(shape)
             faults[_group(key), "misshapen"].append(f"{reading.originals[key]} is {have} instead of {want}")
+        elif not (tensors[key].is_floating_point() or key.endswith("num_batches_tracked")):
+            kind = str(tensors[key].dtype).removeprefix("torch.")
+            faults[_group(key), "misshapen"].append(f"{reading.originals[key]} is {kind} instead of float32")
     for key in tensors:
         if key not in expected:
             faults[_group(key), "unexpected"].append(reading.originals[key])
@@ -167,6 +170,21 @@ def check_keys(
             fix="check that the file is complete and of the architecture that is asked for",
         )
     return tensors
+
+
+def _name_in_file(key: str, originals: Mapping[str, str]) -> str:
+    """What a missing key would be called in the file, by its neighbours; ours if none is left."""
+    module, _, leaf = key.rpartition(".")
+    block = ".".join(key.split(".")[:2])
+    for other, original in originals.items():
+        sibling, _, other_leaf = other.rpartition(".")
+        if sibling == module and original.endswith(f".{other_leaf}"):
+            return original.removesuffix(other_leaf) + leaf
+    for other, original in originals.items():
+        other_block = ".".join(other.split(".")[:2])
+        if other == other_block + key.removeprefix(block) and f"{other_block}." in original:
+            return original.replace(f"{other_block}.", f"{block}.")
+    return key
 
 
 def _fault(group: str, kind: str, keys: list[str]) -> str:

@@ -48,9 +48,13 @@ HARMLESS = (
 )
 """Globals that published files hold beside their weights; each becomes an `Inert` object."""
 
-_TENSOR_MODULES = frozenset(
-    ("torch", "torch._utils", "torch._tensor", "torch.storage", "torch.nn.parameter", "torch.serialization")
+_OF_TENSORS = re.compile(
+    r"torch\.(\w+Storage|Size|device|Tensor|b?float\d+|half|double|u?int\d+|bool|strided)"
+    r"|torch\._utils\._rebuild_\w+|torch\._tensor\._rebuild_from_type_v2|torch\.serialization\._get_layout"
+    r"|torch\.storage\.(Untyped|Typed)Storage|torch\.nn\.parameter\.(Parameter|Buffer)"
 )
+"""What PyTorch writes for tensors. Its modules hold loaders too, which run whatever they are given."""
+
 _TENSOR_GLOBALS = frozenset(("collections.OrderedDict", "_codecs.encode"))
 _UNREADABLE = (
     *(RuntimeError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError),
@@ -119,8 +123,7 @@ def _refuse_code(path: Path, message: str) -> None:
 
 
 def _is_expected(name: str) -> bool:
-    module = name.rpartition(".")[0]
-    return name in HARMLESS or name in _TENSOR_GLOBALS or module in _TENSOR_MODULES
+    return name in HARMLESS or name in _TENSOR_GLOBALS or _OF_TENSORS.fullmatch(name) is not None
 
 
 def _unreadable(path: Path, error: Exception) -> CheckpointError:

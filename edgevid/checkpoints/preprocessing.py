@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ def normalization_of(merger: Merger) -> Normalization:
     values = {name: merger.choose(name) for name in ("mean", "std", "color")}
     for name in ("mean", "std"):
         values[name] = _three_numbers(name, values[name], merger.where)
+        if not all(math.isfinite(value) for value in values[name]):
+            raise ConfigError(f"{name} is {values[name]}", where=merger.where, fix="give finite numbers")
     if min(values["std"]) <= 0:
         raise ConfigError(f"std is {values['std']}", where=merger.where, fix="give three numbers above 0")
     if max(values["std"]) < 1 and max(values["mean"]) <= 1:

@@ -26,7 +26,7 @@ from edgevid.checkpoints.settings import (
 from edgevid.checkpoints.tensors import StateFile, open_state
 from edgevid.checkpoints.unsupported import refuse_unsupported, unknown_layout
 from edgevid.contract import Normalization, Sampling, Sourced
-from edgevid.errors import CheckpointError, UnknownLayoutError
+from edgevid.errors import CheckpointError, ConfigError, UnknownLayoutError
 from edgevid.models import build
 from edgevid.models.config import BackboneName, NetworkConfig
 from edgevid.models.registry import preset as find_preset
@@ -188,4 +188,11 @@ def _labels(merger: Merger, config: NetworkConfig, path: Path) -> tuple[str, ...
     if not merger.says("labels"):
         merger.chosen["labels"] = Sourced(None, "default")
         return None
-    return read_labels(merger.choose("labels"), config.classes, path)
+    labels = merger.choose("labels")
+    if isinstance(labels, str) and merger.chosen["labels"].source != "flag":
+        raise ConfigError(
+            f"the file's metadata names a labels file, {labels!r}: only a flag may",
+            where=path,
+            fix="write the names themselves into the metadata, or give --labels",
+        )
+    return read_labels(labels, config.classes, path)

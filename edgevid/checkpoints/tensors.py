@@ -137,6 +137,8 @@ def _strip_prefixes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]
 
 
 def _as_float32(key: str, tensor: torch.Tensor, converted: set[str], path: Path) -> torch.Tensor:
+    if tensor.is_meta:
+        raise CheckpointError(f"{key} has no data", where=path, fix="save the weights, not a meta tensor")
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_complex():
         raise CheckpointError(
             f"{key} is a {tensor.dtype} tensor of layout {tensor.layout}",

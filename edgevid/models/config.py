@@ -165,8 +165,8 @@ class NetworkConfig(_Frozen):
 
     backbone: BackboneName
     classes: int = Field(ge=1)
-    segments: int = Field(default=8, ge=1)
-    size: int = Field(default=224, ge=1)
+    segments: int = Field(default=8, ge=1, le=1024)
+    size: int = Field(default=224, ge=1, le=4096)
     shift: ShiftConfig | None = None
     blocks: tuple[Annotated[int, Field(ge=1)], ...] | None = None
     channels: tuple[Annotated[int, Field(ge=1)], ...] | None = None

@@ -208,7 +208,7 @@ def test_missing_keys_are_counted_by_group(tmp_path):
     del state["base_model.bn1.weight"]
     with pytest.raises(KeyMismatchError, match=r"layer3\.\*: 15 missing") as caught:
         read(saved(tmp_path / "weights.pth", state), **FLAGS)
-    assert "bn1.*: 1 missing (bn1.weight)" in str(caught.value)
+    assert "bn1.*: 1 missing (base_model.bn1.weight)" in str(caught.value)
     assert caught.value.where == str(tmp_path / "weights.pth")
 
 
@@ -288,3 +288,14 @@ def test_a_damaged_safetensors_file_is_refused(tmp_path, model):
     save_file(dict(mit(model)), path, metadata={"edgevid": "{not json"})
     with pytest.raises(CheckpointError, match="JSON"):
         read(path)
+
+
+@pytest.mark.parametrize("name", ["torch.load", "torch.storage._load_from_bytes", "torch.hub.load"])
+def test_loaders_of_pytorch_itself_are_refused_as_code(tmp_path, name):
+    module, _, function = name.rpartition(".")
+    pickled = b"\x80\x02c" + f"{module}\n{function}\n".encode() + b"U\x01xq\x00\x85Rq\x01."
+    with zipfile.ZipFile(tmp_path / "evil.pth", "w") as archive:
+        archive.writestr("evil/data.pkl", pickled)
+        archive.writestr("evil/version", "3")
+    with pytest.raises(UnsafeCheckpointError, match=name.replace(".", r"\.")):
+        read(tmp_path / "evil.pth", **FLAGS)
