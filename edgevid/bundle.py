@@ -15,6 +15,7 @@ checks every hash. Nothing in it is a pickle.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import os
@@ -309,20 +310,34 @@ def _sync(folder: Path) -> None:
 
 
 def _replace(draft: Path, place: Path) -> None:
-    """Put ``draft`` where ``place`` is; the old bundle is moved away first and back on an error."""
+    """Put ``draft`` where ``place`` is; an older bundle ends up where ``draft`` was."""
     if not place.exists():
         draft.rename(place)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".old", dir=place.parent))
+    if _exchange(draft, place):
+        return
+    old = draft.with_suffix(".old")
+    place.rename(old)
     try:
-        place.rename(old / place.name)
-        try:
-            draft.rename(place)
-        except BaseException:
-            (old / place.name).rename(place)
-            raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+        draft.rename(place)
+    except BaseException:
+        old.rename(place)
+        raise
+    old.rename(draft)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, so that a reader finds a bundle at any time (renameat2(2)).
+
+    Returns:
+        False where the kernel or the file system cannot.
+    """
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    working_folder, exchange = -100, 2
+    swapped: int = rename(working_folder, os.fsencode(one), working_folder, os.fsencode(other), exchange)
+    return swapped == 0
 
 
 def _disk_error(error: OSError, place: Path) -> BundleError:

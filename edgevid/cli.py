@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -303,6 +304,8 @@ def clips(
 
 def main() -> None:
     """Run the command line; every error of edgevid becomes a message and exit status 1."""
+    # As an exception, so that what is half written is removed; Typer does the same for Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app(standalone_mode=True)
     except EdgevidError as error:
@@ -314,9 +317,6 @@ def main() -> None:
         fix = "pip install 'edgevid[compile]' for this command; 'edgevid doctor' lists what is missing"
         print(f"error: {error.name} is not installed\n  what to do: {fix}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted; nothing half written was left", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
     except OSError as error:

@@ -216,6 +216,37 @@ def test_a_new_bundle_replaces_the_old_one_only_when_it_is_whole(copy):
     assert sorted(p.name for p in copy.parent.iterdir()) == before
 
 
+def test_a_reader_finds_a_whole_bundle_while_it_is_replaced(copy):
+    import threading
+
+    stop, failures = threading.Event(), []
+
+    def read():
+        while not stop.is_set():
+            if not (copy / "manifest.json").is_file():
+                failures.append("no manifest")
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    manifest = (copy / "manifest.json").read_text()
+    for _ in range(20):
+        with new_bundle(copy) as draft:
+            (draft / "manifest.json").write_text(manifest)
+    stop.set()
+    reader.join()
+    assert failures == []
+    assert [path.name for path in copy.parent.iterdir()] == [copy.name]
+
+
+def test_the_exchange_falls_back_where_the_file_system_has_none(copy, monkeypatch):
+    monkeypatch.setattr("edgevid.bundle._exchange", lambda one, other: False)
+    manifest = (copy / "manifest.json").read_text()
+    with new_bundle(copy) as draft:
+        (draft / "manifest.json").write_text(manifest)
+    assert [path.name for path in copy.iterdir()] == ["manifest.json"]
+    assert [path.name for path in copy.parent.iterdir()] == [copy.name]
+
+
 def test_an_interrupt_leaves_no_partial_bundle(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_half_a_bundle(tmp_path / "b", KeyboardInterrupt())

@@ -4,6 +4,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -250,6 +251,17 @@ def test_ctrl_c_during_compile_leaves_nothing_behind(tiny_checkpoint, tmp_path, 
     printed, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "KeyboardInterrupt" in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_terminated_command_leaves_nothing_behind(tiny_checkpoint, tmp_path):
+    arguments = ["-m", "edgevid", "compile", str(tiny_checkpoint), "-o", str(tmp_path / "b")]
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait(timeout=120) == 143
     assert list(tmp_path.iterdir()) == []
 
 
