@@ -5,6 +5,8 @@ He et al., CVPR 2016, table 1, with the stride in the 3x3 convolution of a bottl
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import nn
 
@@ -29,9 +31,9 @@ class _Block(nn.Module):
         self.shift_block: nn.Module = nn.Identity()
         self.shift_branch: nn.Module = nn.Identity()
 
+    @abstractmethod
     def branch(self, frames: torch.Tensor) -> torch.Tensor:
         """The convolutions of the residual branch."""
-        raise NotImplementedError
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         frames = self.shift_block(frames)
