@@ -167,7 +167,14 @@ def new_bundle(place: Path) -> Iterator[Path]:
 
 
 def check_place(place: Path) -> None:
-    """Raise `BundleError` if writing a bundle to ``place`` would destroy something else."""
+    """Raise `BundleError` if writing a bundle to ``place`` is impossible or would destroy something else."""
+    try:
+        _check_free(place)
+    except OSError as error:
+        raise _disk_error(error, place) from error
+
+
+def _check_free(place: Path) -> None:
     if place.is_symlink() or (place.exists() and not place.is_dir()):
         raise BundleError("a file or link of that name is there", where=place, fix="give another -o")
     if not place.is_dir():
@@ -346,7 +353,10 @@ def _disk_error(error: OSError, place: Path) -> BundleError:
         # numpy reports a write that was cut short without a number.
         full = shutil.disk_usage(place.parent).free < FULL
     what = "the disk is full" if full else f"the bundle cannot be written: {error.strerror or error}"
-    kept = "; the bundle that was there is unchanged" if place.exists() else ""
+    try:
+        kept = "; the bundle that was there is unchanged" if place.exists() else ""
+    except OSError:
+        kept = ""
     fix = (
         "free some space, or give -o on another disk" if full else "give -o in a folder that you may write to"
     )

@@ -264,8 +264,18 @@ def test_other_peoples_folders_and_files_are_never_replaced(tmp_path):
     assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "years of work"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_is_named(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(BundleError, match="cannot be written"), new_bundle(tmp_path / "b"):
-        pass
+@pytest.mark.parametrize("mode", [0o500, 0o000])
+def test_a_folder_that_may_not_be_written_is_named(tmp_path, mode):
+    tmp_path.chmod(mode)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)  # root may write anywhere, so be nobody for a moment
+    try:
+        with (
+            pytest.raises(BundleError, match=r"cannot be written[\s\S]*may write to"),
+            new_bundle(tmp_path / "b"),
+        ):
+            pass
+    finally:
+        os.seteuid(user)
+        tmp_path.chmod(0o700)
