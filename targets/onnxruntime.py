@@ -6,6 +6,7 @@ between the reference and the network.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from edgevid.targets._session import CheckedSession
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["OnnxRuntimeSession", "OnnxRuntimeTarget", "target"]
+__all__ = ["OnnxRuntimeSession", "OnnxRuntimeTarget", "evaluate", "target"]
 
 _EXAMPLE = """
 import onnxruntime
@@ -95,6 +96,28 @@ class OnnxRuntimeTarget:
     def open(self, artifact: Artifact, settings: RunSettings | None = None) -> OnnxRuntimeSession:
         """Open on this machine's CPU."""
         return OnnxRuntimeSession(artifact, settings or artifact.settings)
+
+
+def evaluate(model: ir.Model, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    """All outputs of a graph of any inputs, computed node by node as the graph stands.
+
+    Raises:
+        TargetError: ONNX Runtime refuses the graph or fails on these inputs.
+    """
+    import onnx_ir
+
+    runtime = require("onnxruntime", "compile")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = runtime.InferenceSession(
+            onnx_ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        return [np.asarray(result) for result in session.run(None, dict(feeds))]
+    except Exception as error:  # the runtime's exceptions share no public base
+        raise TargetError(f"ONNX Runtime cannot run the graph: {error}", where=model.graph.name) from error
 
 
 def target() -> OnnxRuntimeTarget:
