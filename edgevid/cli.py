@@ -27,7 +27,9 @@ app = typer.Typer(
 )
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that compile wrote.")]
-CheckpointPath = Annotated[Path, typer.Argument(metavar="CKPT", help="Checkpoint: MIT TSM, mmaction2, ….")]
+NetworkPath = Annotated[
+    Path, typer.Argument(metavar="FILE", help="Checkpoint (MIT TSM, mmaction2, …) or ONNX file (.onnx).")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the runtime.")]
 Streams = Annotated[int | None, typer.Option(min=1, help="Parallel streams of the runtime.")]
@@ -64,7 +66,13 @@ LabelsFile = Annotated[
     Path | None,
     typer.Option("--labels", help="Class names, one a line or JSON.", rich_help_panel=_WEIGHTS),
 ]
-_CHECKPOINT_FLAGS = (
+OutputName = Annotated[str | None, typer.Option(help="Which output of an ONNX file holds the class scores.")]
+InputLayout = Annotated[
+    str | None,
+    typer.Option(help="Of the clips in an ONNX file, as 'N,T,3,H,W', where its shape leaves it open."),
+]
+_NETWORK_FLAGS = (
+    *("output_name", "input_layout"),
     *("preset", "segments", "proportion", "shift_div", "direction", "first", "placement", "size", "resize"),
     *("mean", "std", "color", "library", "mode", "clips", "crops", "average", "labels"),
 )
@@ -72,7 +80,7 @@ _CHECKPOINT_FLAGS = (
 
 @app.command()
 def inspect(
-    checkpoint: CheckpointPath,
+    network: NetworkPath,
     preset: PresetName = None,
     segments: Segments = None,
     proportion: Proportion = None,
@@ -91,20 +99,31 @@ def inspect(
     crops: Crops = None,
     average: Average = None,
     labels: LabelsFile = None,
+    output_name: OutputName = None,
+    input_layout: InputLayout = None,
     as_json: Json = False,
 ) -> None:
-    """Show what a checkpoint holds, and where every setting comes from."""
+    """Show what a checkpoint or an ONNX file holds, its shifts, and where every setting comes from."""
     flags = _flags(locals())
-    from edgevid import show
+    from edgevid import show, show_network
+    from edgevid.source import is_onnx
+
+    if is_onnx(network):
+        from edgevid.foreign import read_foreign
+
+        foreign = read_foreign(network, complete=False, **flags)
+        facts = show_network.foreign_facts(foreign)
+        show.print_json(facts) if as_json else show_network.foreign(facts)
+        return
     from edgevid.checkpoints import read
 
-    found = read(checkpoint, **flags)
-    show.print_json(show.checkpoint_facts(found)) if as_json else show.checkpoint(found)
+    facts = show_network.checkpoint_facts(read(network, **flags))
+    show.print_json(facts) if as_json else show_network.checkpoint(facts)
 
 
 @app.command(name="compile")
 def compile_(
-    checkpoint: CheckpointPath,
+    network: NetworkPath,
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the bundle goes.")],
     device: Annotated[str, typer.Option(help="A device profile, see 'edgevid devices'.")] = "host",
     precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
@@ -131,15 +150,17 @@ def compile_(
     crops: Crops = None,
     average: Average = None,
     labels: LabelsFile = None,
+    output_name: OutputName = None,
+    input_layout: InputLayout = None,
 ) -> None:
-    """Compile a checkpoint for a device and prove that the result is right."""
+    """Compile a checkpoint or an ONNX file for a device and prove that the result is right."""
     flags = _flags(locals())
     from edgevid import show
     from edgevid.compiler import compile_checkpoint
 
     with show.steps() as say:
         bundle = compile_checkpoint(
-            checkpoint,
+            network,
             output,
             device=device,
             precision=precision,
@@ -180,7 +201,9 @@ def run(
     bundle: BundlePath,
     videos: Annotated[
         list[Path],
-        typer.Argument(metavar="VIDEO...", help="Videos, lists (.txt), or folders of classes or frames."),
+        typer.Argument(
+            metavar="VIDEO...", help="Videos, lists (.txt, .list), folders of classes, videos or frames."
+        ),
     ],
     as_json: Json = False,
     labels: Annotated[Path | None, typer.Option(help="Class names, one a line or JSON.")] = None,
@@ -192,11 +215,24 @@ def run(
         str | None, typer.Option(help="Names of frame files, as img_{:05d}.jpg.")
     ] = None,
     threads: Threads = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Videos decoded ahead; half the processors by default.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, help="Seconds of decoding after which a video is skipped.")
+    ] = 60.0,
 ) -> None:
-    """Recognize videos: the five most probable classes of each."""
-    from edgevid import show
+    """Recognize videos: the five most probable classes of each, and a summary.
+
+    A video that cannot be read, or a line of a list that cannot be
+    understood, is skipped by name and counted, and the rest goes on.
+
+    Exit status: 0 all recognized; 3 some skipped; 1 none recognized,
+    or an error; 2 the command line is wrong.
+    """
     from edgevid.bundle import Bundle
     from edgevid.recognition import find_items, recognize
+    from edgevid.recognition.report import report
     from edgevid.video.labels import read_labels
 
     opened = Bundle.open(bundle)
@@ -212,10 +248,10 @@ def run(
         top=top,
         sampling=_sampling(opened.manifest.sampling, clips, crops, dense),
         settings=replace(opened.manifest.settings, threads=threads) if threads else None,
+        workers=workers,
+        patience=timeout,
     )
-    failed = show.recognitions(outcomes, len(items), as_json=as_json)
-    if failed:
-        raise typer.Exit(1)
+    raise typer.Exit(report(outcomes, len(items), as_json=as_json).status)
 
 
 @app.command()
@@ -325,8 +361,8 @@ def main() -> None:
 
 
 def _flags(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The given flags among a verb's arguments, as `edgevid.checkpoints.read` takes them."""
-    flags = {name: arguments[name] for name in _CHECKPOINT_FLAGS if arguments[name] is not None}
+    """The given flags among a verb's arguments, as `edgevid.compile_checkpoint` takes them."""
+    flags = {name: arguments[name] for name in _NETWORK_FLAGS if arguments[name] is not None}
     for name in ("mean", "std"):
         if name in flags:
             flags[name] = _triple(flags[name], f"--{name}")

@@ -1,14 +1,15 @@
-"""The journey from a checkpoint to a verified bundle.
+"""The journey from a checkpoint or a foreign ONNX file to a verified bundle.
 
-read → export → choose golden data → for each batch: lower, compile, verify → seal. Every step
-is a function of another module; here they are put in order.
+open the source → its canonical graph → choose golden data → for each batch: lower, compile,
+verify → seal. Every step is a function of another module; here they are put in order.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from edgevid.manifest import (
     ShiftRecord,
     Status,
 )
+from edgevid.source import Say, Source, open_source
 from edgevid.targets import onnxruntime as reference_target
 from edgevid.targets._profiles import device as find_device
 from edgevid.targets._profiles import require_precision
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
     from edgevid.checkpoints import Checkpoint
 
 __all__ = ["Plan", "compile_checkpoint", "plan", "verify_bundle"]
-
-Say = Callable[[str], None]
 
 MOST_CLIPS = 1024
 """The largest batch."""
@@ -115,10 +115,11 @@ def compile_checkpoint(
     say: Say = lambda _: None,
     **flags: Any,
 ) -> Bundle:
-    """Compile a checkpoint for a device and prove the result.
+    """Compile a checkpoint or an ONNX file for a device and prove the result.
 
     Args:
-        checkpoint: a file of any layout that `edgevid.checkpoints` knows, or one read already.
+        checkpoint: a file of any layout that `edgevid.checkpoints` knows, one read already, or
+            an ONNX file of any exporter.
         output: where the bundle goes; an older bundle there is replaced in one step.
         device: a profile's name, see ``edgevid devices``.
         precision: fp32, bf16 or fp16, as the device has it.
@@ -126,7 +127,8 @@ def compile_checkpoint(
         batches: one artifact for each.
         settings: threads, streams and hint that are written into the bundle.
         say: is told each step.
-        flags: what the checkpoint does not say, as for `edgevid.checkpoints.read`.
+        flags: what the file does not say, as for `edgevid.checkpoints.read` or, of an ONNX file,
+            for `edgevid.foreign.read_foreign`.
 
     Returns:
         The opened bundle.
@@ -137,38 +139,32 @@ def compile_checkpoint(
     place = Path(output).expanduser().absolute()
     check_place(place)
     request = plan(device, precision, lowering=lowering, batches=batches, settings=settings)
-
-    from edgevid.checkpoints import Checkpoint, read
-
-    if not isinstance(checkpoint, Checkpoint):
-        say(f"reading {os.fspath(checkpoint)}")
-        checkpoint = read(Path(checkpoint), **flags)
-    elif flags:
+    source = open_source(checkpoint, say=say, **flags)
+    if source.batch is not None and set(request.batches) != {source.batch}:
         raise ConfigError(
-            f"flags for a checkpoint that was read already: {', '.join(flags)}", fix="give them to read()"
+            f"the file is fixed to a batch of {source.batch}",
+            where=f"{source.path}, --batch {','.join(map(str, request.batches))}",
+            fix=f"compile --batch {source.batch}, or export the network with a dynamic batch",
         )
     with new_bundle(place) as draft:
-        _fill(draft, checkpoint, request, say)
+        _fill(draft, source, request, say)
         say("checking the bundle's files")
         Bundle.open(draft)
     return Bundle.open(place)
 
 
-def _fill(draft: Path, checkpoint: Checkpoint, request: Plan, say: Say) -> None:
-    from edgevid.graph.export import export
+def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
     from edgevid.graph.golden import choose_golden
     from edgevid.graph.prelude import with_uint8_clips
 
-    network = checkpoint.network()
-    say("exporting the graph")
-    graph = with_uint8_clips(export(network), checkpoint.normalization)
+    graph = with_uint8_clips(source.graph(1), source.normalization)
     say("running the float32 reference and its negative controls")
     golden = choose_golden(graph, _open_reference, request.precision)
     names = [save_expectation(draft, part) for part in golden.expectations]
     records = []
     for batch in request.batches:
         if batch > 1:
-            graph = with_uint8_clips(export(network, batch=batch), checkpoint.normalization)
+            graph = with_uint8_clips(source.graph(batch), source.normalization)
         records.append(_compile_batch(draft, graph, batch, request, golden.expectations, say))
     executed = request.capability.executes
     status: Status = "compiled, not executed"
@@ -177,14 +173,14 @@ def _fill(draft: Path, checkpoint: Checkpoint, request: Plan, say: Say) -> None:
     seal(
         draft,
         _manifest(
-            checkpoint,
+            source,
             request,
             status=status,
             shifts=[
                 ShiftRecord(
                     name=name, segments=spec.segments, layout=spec.layout.value, moves=list(spec.flat)
                 )
-                for name, spec in network.shift_specs()
+                for name, spec in source.shifts
             ],
             artifacts=records,
             golden=names,
@@ -200,15 +196,8 @@ def _fill(draft: Path, checkpoint: Checkpoint, request: Plan, say: Say) -> None:
 def _compile_batch(
     draft: Path, graph: ir.Model, batch: int, request: Plan, expected: Sequence[Expectation], say: Say
 ) -> ArtifactRecord:
-    from edgevid.graph.lower import lower
-    from edgevid.graph.shift_op import shift_nodes
-
     runtime = targets.find(request.device.target)
-    name = request.lowering
-    if not shift_nodes(graph):
-        name = NO_SHIFT
-    elif name == "auto":
-        name = runtime.default_lowering(graph, request.device, request.precision, batch)
+    name, lowered = _lowered(graph, batch, request)
     say(f"compiling batch {batch} for {request.device.name}, {request.precision}, lowering {name}")
     folder = draft / "artifacts" / f"batch{batch}"
     folder.mkdir(parents=True)
@@ -220,7 +209,7 @@ def _compile_batch(
         lowering=name,
         settings=request.settings,
     )
-    artifact = runtime.compile(graph if name == NO_SHIFT else lower(graph, name), options)
+    artifact = runtime.compile(lowered, options)
     checks: tuple[CheckRecord, ...] = ()
     if request.capability.executes:
         say(f"verifying batch {batch}")
@@ -237,6 +226,24 @@ def _compile_batch(
         output=artifact.output,
         checks=list(checks),
     )
+
+
+def _lowered(graph: ir.Model, batch: int, request: Plan) -> tuple[str, ir.Model]:
+    """The name and result of the lowering that was asked for, or of the target's first that holds."""
+    from edgevid.graph.lower import lower
+    from edgevid.graph.shift_op import shift_nodes
+
+    if not shift_nodes(graph):
+        return NO_SHIFT, graph
+    if request.lowering != "auto":
+        return request.lowering, lower(graph, request.lowering)
+    runtime = targets.find(request.device.target)
+    offered = request.capability.lowerings if batch == 1 else request.capability.batch_lowerings
+    first = runtime.default_lowering(graph, request.device, request.precision, batch)
+    for name in dict.fromkeys((first, *offered)):
+        with suppress(LoweringError):
+            return name, lower(graph, name)
+    return first, lower(graph, first)
 
 
 def verify_bundle(
@@ -291,27 +298,24 @@ def _open_reference(graph: ir.Model) -> Session:
         return reference.open(artifact)
 
 
-def _manifest(checkpoint: Checkpoint, request: Plan, **found: Any) -> Manifest:
-    from edgevid.models.cost import cost
-
-    work = cost(checkpoint.config)
+def _manifest(source: Source, request: Plan, **found: Any) -> Manifest:
     notes = [reason for kind, reason in request.device.emulated.items() if kind == request.precision]
     if request.device.note:
         notes.append(request.device.note)
     return Manifest(
         edgevid=edgevid.__version__,
-        source=Path(checkpoint.path).name,
-        source_sha256=sha256(Path(checkpoint.path)),
-        layout=checkpoint.layout,
-        network=checkpoint.config.model_dump(mode="json"),
-        parameters=work.parameters,
-        macs=work.macs,
-        labels=list(checkpoint.labels) if checkpoint.labels else None,
-        normalization=checkpoint.normalization,
-        sampling=checkpoint.sampling,
+        source=source.path.name,
+        source_sha256=sha256(source.path),
+        layout=source.layout,
+        network=dict(source.network),
+        parameters=source.parameters,
+        macs=source.macs,
+        labels=list(source.labels) if source.labels else None,
+        normalization=source.normalization,
+        sampling=source.sampling,
         provenance={
             name: SettingRecord(value=str(setting.value), source=setting.source)
-            for name, setting in checkpoint.settings.items()
+            for name, setting in source.settings.items()
         },
         device=request.device.name,
         device_title=request.device.title,
@@ -319,6 +323,6 @@ def _manifest(checkpoint: Checkpoint, request: Plan, **found: Any) -> Manifest:
         runtime=f"{request.device.target} {request.capability.version}",
         precision=request.precision,
         settings=request.settings,
-        notes=notes,
+        notes=[*source.notes, *notes],
         **found,
     )

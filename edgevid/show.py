@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -13,24 +13,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from edgevid.recognition import Failure, Recognition
-
 if TYPE_CHECKING:
     from edgevid.bundle import Bundle
-    from edgevid.checkpoints import Checkpoint
     from edgevid.doctor import Finding
     from edgevid.graph.verify import Verification
 
 __all__ = [
     "bundle",
-    "checkpoint",
-    "checkpoint_facts",
     "devices",
     "findings",
     "models",
     "out",
     "print_json",
-    "recognitions",
     "steps",
     "verification",
 ]
@@ -61,49 +55,6 @@ def steps() -> Iterator[Callable[[str], None]]:
             console.print(f"[dim]{perf_counter() - start:6.1f} s[/] {escape(step)}", highlight=False)
 
         yield say
-
-
-def checkpoint_facts(found: Checkpoint) -> dict[str, Any]:
-    """Everything `inspect` shows, as plain data."""
-    from edgevid.models.cost import cost
-
-    work = cost(found.config)
-    shifts = found.network().shift_specs()
-    return {
-        "path": str(found.path),
-        "layout": found.layout,
-        "network": found.config.model_dump(mode="json"),
-        "parameters": work.parameters,
-        "macs": work.macs,
-        "settings": {
-            name: {"value": str(setting.value), "source": setting.source}
-            for name, setting in found.settings.items()
-        },
-        "assumptions": list(found.assumptions),
-        "labels": list(found.labels) if found.labels else None,
-        "shifts": [{"layer": name, "shift": str(spec)} for name, spec in shifts],
-    }
-
-
-def checkpoint(found: Checkpoint) -> None:
-    """A checkpoint for people."""
-    facts, console = checkpoint_facts(found), out()
-    console.print(f"[bold]{escape(str(found.path))}[/]")
-    console.print(f"{facts['parameters'] / 1e6:.2f} M parameters, {facts['macs'] / 1e9:.2f} GMACs a clip")
-    table = Table("setting", "value", "source", box=None, pad_edge=False)
-    for name, setting in facts["settings"].items():
-        style = "yellow" if setting["source"] == "default" else ""
-        table.add_row(name, setting["value"], setting["source"], style=style)
-    console.print(table)
-    for entry in facts["shifts"]:
-        console.print(f"  {entry['layer']}: {entry['shift']}", markup=False)
-    if not facts["shifts"]:
-        console.print("no shift: a 2D network (TSN)")
-    if found.assumptions:
-        console.print(
-            f"[yellow]assumed, since nothing says it: {', '.join(found.assumptions)}.[/] "
-            "Check them, or give --preset or the flags."
-        )
 
 
 def bundle(made: Bundle) -> None:
@@ -142,55 +93,6 @@ def verification(result: Verification, title: str) -> None:
         console.print(
             f"  {'ok    ' if check.passed else 'FAILED'}  {check.name}: {check.detail}", markup=False
         )
-
-
-def recognitions(outcomes: Iterable[Recognition | Failure], total: int, *, as_json: bool) -> int:
-    """Print each video's answers as they come; returns how many videos failed."""
-    console, failed, right, labelled, records = out(), 0, 0, 0, []
-    for outcome in outcomes:
-        if isinstance(outcome, Failure):
-            failed += 1
-            records.append({"video": str(outcome.path), "error": str(outcome.error)})
-            print(f"error: {outcome.error}", file=sys.stderr)
-            continue
-        if outcome.label is not None:
-            labelled += 1
-            right += outcome.top[0].index == outcome.label
-        records.append(_record(outcome))
-        if not as_json:
-            _answers(console, outcome)
-    if as_json:
-        print_json(records)
-    elif labelled:
-        console.print(f"top-1 accuracy: {right} of {labelled} ({right / labelled:.1%})")
-    if failed and not as_json:
-        console.print(f"{failed} of {total} videos could not be read")
-    return failed
-
-
-def _record(outcome: Recognition) -> dict[str, Any]:
-    return {
-        "video": str(outcome.path),
-        "label": outcome.label,
-        "frames": outcome.frames,
-        "views": outcome.views,
-        "top": [{"class": a.index, "name": a.name, "probability": a.probability} for a in outcome.top],
-        "seconds": {"read": outcome.seconds[0], "network": outcome.seconds[1]},
-        "warnings": list(outcome.warnings),
-    }
-
-
-def _answers(console: Console, outcome: Recognition) -> None:
-    read, network = outcome.seconds
-    console.print(
-        f"[bold]{escape(str(outcome.path))}[/]  {outcome.frames} frames, {outcome.views} view(s), "
-        f"read {read * 1e3:.0f} ms, network {network * 1e3:.0f} ms"
-    )
-    for warning in outcome.warnings:
-        console.print(f"  warning: {warning}", markup=False)
-    for answer in outcome.top:
-        mark = "  <- labelled" if outcome.label == answer.index else ""
-        console.print(f"  {answer.probability:6.1%}  {answer.name}{mark}", markup=False)
 
 
 def _name(heading: str) -> Column:

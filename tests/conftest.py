@@ -44,6 +44,15 @@ def tiny_checkpoint(tiny_network, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_onnx(tiny_network, tmp_path_factory) -> Path:
+    """``tiny_network`` as others export it: shifts by assignment in place, any batch."""
+    from edgevid.bench.foreign_resnet50 import export_in_place
+
+    path = tmp_path_factory.mktemp("foreign") / "tiny.onnx"
+    return export_in_place(tiny_network, "legacy", path, dynamic=True)
+
+
+@pytest.fixture(scope="session")
 def tiny_bundle(tiny_checkpoint, tmp_path_factory) -> Path:
     """``tiny_checkpoint`` compiled for this machine, batches 1 and 2. Do not change it: copy it."""
     from edgevid.compiler import compile_checkpoint

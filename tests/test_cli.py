@@ -68,6 +68,35 @@ def test_inspect_shows_each_value_with_its_source(tiny_checkpoint):
     assert "layer1.0" in text
 
 
+PIXELS = ("--mean", "123.675,116.28,103.53", "--std", "58.395,57.12,57.375", "--color", "RGB")
+
+
+def test_inspect_says_of_an_onnx_file_what_each_candidate_is_and_what_is_missing(tiny_onnx):
+    text = edgevid("inspect", tiny_onnx).stdout
+    assert "pytorch" in text
+    assert "[batch, 12, 32, 32], read as [N,T*3,H,W]" in text
+    assert text.count("  shift at ") == 4
+    words = " ".join(text.split())
+    assert "T = 4, channels 0 to 1 take the next frame, channels 2 to 3 take the previous frame" in words
+    assert "1/4 of 16 channels move" in words
+    assert "to compile it, give --mean, --std, --color" in text
+    facts = json.loads(edgevid("inspect", tiny_onnx, *PIXELS, "--json").stdout)
+    assert facts["missing"] == []
+    assert facts["settings"]["mean"]["source"] == "flag"
+    assert facts["settings"]["segments"] == {"value": "4", "source": "file"}
+    assert [candidate["shift"] is not None for candidate in facts["candidates"]] == [True] * 4
+    assert facts["bytes"] == tiny_onnx.stat().st_size
+    assert facts["canonical_nodes"] < facts["nodes"]
+
+
+def test_an_onnx_file_compiles_and_verifies_from_the_command_line(tiny_onnx, tiny_bundle, tmp_path):
+    done = edgevid("compile", tiny_onnx, *PIXELS, "--batch", "1,2", "-o", tmp_path / "b")
+    assert done.returncode == 0, done.stderr
+    assert "status: verified on the device" in done.stdout
+    done = edgevid("verify", tmp_path / "b", "--against", tiny_bundle)
+    assert done.returncode == 0, done.stderr
+
+
 def test_devices_lists_every_profile_with_reasons():
     records = json.loads(edgevid("devices", "--json").stdout)
     names = {record["device"] for record in records}
@@ -111,6 +140,12 @@ def test_models_lists_presets_beside_the_papers_figures():
         (["compile", "{ckpt}", "-o", "b", "--precision", "int8"], "use one of fp32"),
         (["compile", "{ckpt}", "-o", "b", "--batch", "one"], "--batch"),
         (["compile", "{ckpt}", "-o", "b", "--mean", "1,2"], "--mean"),
+        (["compile", "{onnx}", "-o", "b"], "--mean"),
+        (["compile", "{onnx}", "-o", "b", "--preset", "tsm-resnet50", "--segments", "16"], "16 frames"),
+        (["compile", "{onnx}", "-o", "b", "--preset", "tsm-resnet50", "--output-name", "x"], "no output 'x'"),
+        (["inspect", "{onnx}", "--proportion", "1/4"], "holds its network already"),
+        (["inspect", "{onnx}", "--input-layout", "NCHW"], "--input-layout"),
+        (["inspect", "missing.onnx"], "missing.onnx"),
         (["compile", "{ckpt}", "-o", "b", "--hint", "fast"], "latency or throughput"),
         (["compile", "{ckpt}", "-o", "b", "--preset", "tsm-resnet5"], "tsm-resnet50"),
         (["verify", "."], "no bundle there"),
@@ -120,9 +155,9 @@ def test_models_lists_presets_beside_the_papers_figures():
     ],
 )
 def test_bad_input_gives_one_clear_message_and_no_traceback(
-    arguments, told, tiny_checkpoint, tiny_bundle, tmp_path
+    arguments, told, tiny_checkpoint, tiny_onnx, tiny_bundle, tmp_path
 ):
-    filled = [a.format(ckpt=tiny_checkpoint, bundle=tiny_bundle) for a in arguments]
+    filled = [a.format(ckpt=tiny_checkpoint, onnx=tiny_onnx, bundle=tiny_bundle) for a in arguments]
     done = edgevid(*filled, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
@@ -198,4 +233,4 @@ def test_shared_clips_run_from_disk(tiny_bundle):
     videos = sorted(folder.iterdir())
     done = edgevid("run", tiny_bundle, *videos, "--json")
     assert done.returncode == 0, done.stderr
-    assert len(json.loads(done.stdout)) == len(videos)
+    assert len(json.loads(done.stdout)["videos"]) == len(videos)

@@ -20,8 +20,8 @@ LEVELS = (
     {"targets"},
     {"bench"},
     {"calibration"},
-    {"compiler"},
-    {"recognition", "doctor", "demo", "show"},
+    {"compiler", "foreign", "source"},
+    {"recognition", "doctor", "demo", "show", "show_network"},
     {"cli"},
     {"__main__"},
 )

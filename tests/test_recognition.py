@@ -1,17 +1,16 @@
 """Videos in, ranked classes out; a broken video never stops the rest."""
 
-import json
 import shutil
+import threading
 
 import numpy as np
 import pytest
 
 from edgevid.bundle import Bundle
-from edgevid.cli import app
 from edgevid.contract import Sampling
 from edgevid.demo import LABELS, write_videos
-from edgevid.errors import VideoError
-from edgevid.recognition import Failure, Recognition, find_items, recognize, scores
+from edgevid.recognition import Failure, Recognition, find_items, pipeline, recognize, scores
+from edgevid.video import Item, prefetch, reason_of
 
 
 @pytest.fixture(scope="module")
@@ -19,17 +18,6 @@ def videos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("videos")
     write_videos(folder, "easy", 8, seed=3, length=12, size=48)
     return folder
-
-
-@pytest.fixture
-def invoke(capsys):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as end:
-            app([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return end.value.code, printed.out, printed.err
-
-    return call
 
 
 def test_averaging_logits_and_averaging_probabilities_differ_as_the_publishers_do():
@@ -70,15 +58,17 @@ def test_hidden_folders_change_no_label(videos, tmp_path):
 def test_a_folder_that_is_no_class_is_an_error_rather_than_a_wrong_number(videos, tmp_path):
     copy = shutil.copytree(videos, tmp_path / "videos")
     (copy / "jump").mkdir()
-    with pytest.raises(VideoError, match="'jump' is none of the 8 classes"):
-        find_items([copy], labels=LABELS)
+    (place,) = find_items([copy], labels=LABELS)
+    assert "'jump' is none of the 8 classes" in place.error.what
+    assert place.path == copy
 
 
 def test_a_label_that_the_network_has_not_is_an_error(videos, tmp_path):
     listed = tmp_path / "list.txt"
     listed.write_text(f"{next(videos.glob('*/*.mp4'))} 99\n")
-    with pytest.raises(VideoError, match=r"99[\s\S]*list\.txt"):
-        find_items([listed], classes=8)
+    (item,) = find_items([listed], classes=8)
+    assert "99" in item.error.what
+    assert "list.txt, line 1" in item.error.where
 
 
 def test_a_flat_folder_of_videos_is_taken_without_labels(videos, tmp_path):
@@ -103,44 +93,63 @@ def test_a_broken_video_never_stops_the_rest(tiny_bundle, videos, tmp_path):
     assert sum(answer.probability for answer in outcomes[2].top) == pytest.approx(1)
 
 
+def test_a_broken_list_folder_or_line_never_stops_the_rest(tiny_bundle, videos, tmp_path):
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "no_class").mkdir()
+    (tmp_path / "no_class" / "jump").mkdir()
+    good = next(videos.glob("*/*.mp4"))
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{good} 99\n{good} 1\nv/one 12 3\n")
+    places = [tmp_path / "empty.txt", tmp_path / "missing.txt", tmp_path / "no_class", "x" * 400, listed]
+    outcomes = list(recognize(Bundle.open(tiny_bundle), find_items(places, classes=5)))
+    kinds = [reason_of(o.error) if isinstance(o, Failure) else o.label for o in outcomes]
+    assert kinds == ["list", "list", "folder", "other", "list line", 1, "list line"]
+    assert "--frame-template" in outcomes[-1].error.fix
+
+
+def test_the_next_video_is_decoded_while_the_network_looks_at_the_present_one(
+    tiny_bundle, videos, monkeypatch
+):
+    begun = [threading.Event() for _ in range(4)]
+    real, looked = prefetch.read_clips, []
+
+    def read_clips(path, *arguments, **settings):
+        begun[paths.index(path)].set()
+        return real(path, *arguments, **settings)
+
+    def run_all(session, clips):
+        if len(looked) + 1 < len(begun):
+            assert begun[len(looked) + 1].wait(30), "nothing is decoded while the network runs"
+        looked.append(len(clips))
+        return np.zeros((len(clips), 5), np.float32)
+
+    paths = sorted(videos.glob("*/*.mp4"))[:4]
+    monkeypatch.setattr(prefetch, "read_clips", read_clips)
+    monkeypatch.setattr(pipeline, "run_all", run_all)
+    outcomes = list(recognize(Bundle.open(tiny_bundle), find_items(paths), workers=1))
+    assert [outcome.path for outcome in outcomes] == paths
+    assert looked == [1] * 4
+
+
+def test_leaving_early_ends_the_threads_that_decode(tiny_bundle, videos):
+    outcomes = recognize(Bundle.open(tiny_bundle), find_items([videos]), workers=2)
+    next(outcomes)
+    outcomes.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgevid-decode")]
+
+
+def test_the_rank_of_the_labelled_class_is_told(tiny_bundle, videos):
+    good = next(videos.glob("*/*.mp4"))
+    items = [Item(good, label) for label in (*range(5), None, 7)]
+    outcomes = list(recognize(Bundle.open(tiny_bundle), items, top=5))
+    ranks = [outcome.rank for outcome in outcomes]
+    assert [answer.index for answer in outcomes[0].top] == [ranks.index(place) for place in range(1, 6)]
+    assert ranks[5:] == [None, None]
+
+
 def test_several_clips_and_crops_are_averaged_in_batches(tiny_bundle, videos):
     bundle = Bundle.open(tiny_bundle)
     recorded = bundle.manifest.sampling
     views = Sampling(segments=4, clips=3, crops=3, resize=recorded.resize, crop=recorded.crop)
     (found,) = recognize(bundle, find_items([next(videos.glob("*/*.mp4"))]), sampling=views)
     assert found.views == 9
-
-
-def test_run_prints_five_ranked_classes_and_their_names(invoke, tiny_bundle, videos, tmp_path):
-    names = tmp_path / "labels.txt"
-    names.write_text("apple\nbread\ncheese\ndates\neggs\n")
-    code, out, _ = invoke("run", tiny_bundle, next(videos.glob("*/*.mp4")), "--labels", names)
-    assert code == 0
-    ranked = [line.split() for line in out.splitlines() if line.startswith(" ")]
-    assert {line[1] for line in ranked} == {"apple", "bread", "cheese", "dates", "eggs"}
-    shares = [float(line[0].rstrip("%")) for line in ranked]
-    assert shares == sorted(shares, reverse=True)
-
-
-def test_run_prints_json_that_a_program_can_read(invoke, tiny_bundle, videos):
-    code, out, _ = invoke("run", tiny_bundle, videos, "--json", "--top", 2)
-    records = json.loads(out)
-    assert code == 0
-    assert len(records) == 8
-    assert all(len(record["top"]) == 2 and record["frames"] == 12 for record in records)
-
-
-def test_run_reports_what_failed_and_exits_with_one(invoke, tiny_bundle, videos, tmp_path):
-    text = tmp_path / "notes.mp4"
-    text.write_text("hello")
-    code, out, err = invoke("run", tiny_bundle, text, next(videos.glob("*/*.mp4")))
-    assert code == 1
-    assert "notes.mp4" in err
-    assert "1 of 2 videos could not be read" in out
-
-
-def test_a_video_shorter_than_the_segments_repeats_frames(invoke, tiny_bundle, tmp_path):
-    write_videos(tmp_path, "easy", 1, length=2, size=48)
-    code, out, _ = invoke("run", tiny_bundle, next(tmp_path.glob("*/*.mp4")))
-    assert code == 0
-    assert "only 2 frames" in out

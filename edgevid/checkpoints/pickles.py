@@ -60,6 +60,7 @@ _UNREADABLE = (
     *(RuntimeError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError),
     *(OverflowError, MemoryError, struct.error, zipfile.BadZipFile, OSError),
 )
+_NO_ARCHIVE = (OSError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile)
 
 
 class Inert:
@@ -83,6 +84,7 @@ def load_pickle(path: Path) -> Any:
         UnsafeCheckpointError: the pickle names something other than tensors; nothing ran.
         CheckpointError: the file is truncated, or is no file of ``torch.save``.
     """
+    _refuse_bombs(path)
     if _is_torchscript(path):
         raise CheckpointError(
             "a TorchScript program, not a state dict",
@@ -150,8 +152,24 @@ def _is_torchscript(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except (OSError, zipfile.BadZipFile):
+    except _NO_ARCHIVE:
         return False
+
+
+def _refuse_bombs(path: Path) -> None:
+    """PyTorch allocates what an archive claims to hold, and stores it uncompressed."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            claimed = sum(member.file_size for member in archive.infolist())
+    except _NO_ARCHIVE:
+        return
+    # Members that are listed twice are odd, but no danger.
+    if claimed > 2 * path.stat().st_size:
+        raise CheckpointError(
+            f"an archive of {path.stat().st_size} bytes that claims to hold {claimed}",
+            where=path,
+            fix="compare its size with the publisher's and download it again; it must not be compressed",
+        )
 
 
 def _globals_of(path: Path) -> set[str]:
@@ -196,5 +214,6 @@ def _globals_in(stream: IO[bytes]) -> Iterator[str]:
                 latest = memo[argument]
             if latest is not None:
                 strings.append(latest)
-    except (ValueError, IndexError, UnicodeDecodeError, OverflowError, struct.error):
+    except (ValueError, IndexError, UnicodeDecodeError, OverflowError, MemoryError, struct.error):
+        # A damaged length asks for gigabytes that the file does not have.
         return

@@ -15,9 +15,10 @@ import onnx_ir as ir
 from onnx_ir.passes import common as passes
 
 from edgevid.errors import EdgevidError, GraphError
+from edgevid.graph.index_map import NOTHING_MOVES
 from edgevid.graph.movement import Movements, static_sizes
 from edgevid.graph.plain_shift import Writer
-from edgevid.graph.probe import NOTHING_MOVES, Evaluate, probe
+from edgevid.graph.probe import Evaluate, probe
 from edgevid.graph.shift_op import DOMAIN, SHIFT, attach_functions, shift_nodes, spec_attributes, spec_of
 from edgevid.shift import Layout, ShiftSpec
 
@@ -117,6 +118,9 @@ def _replace_shifts(
             reasons.append((cut, spec))
         if not movements.is_end(value):
             continue
+        origin = movements.origin[value]
+        if not reasons and movements.displaces(origin, value) and static_sizes(origin) != static_sizes(value):
+            reasons = [(origin, f"the shape changes from {static_sizes(origin)} to {static_sizes(value)}")]
         reasons = [(cut, why) for cut, why in reasons if why != NOTHING_MOVES]
         if reasons:
             cut, why = reasons[0]

@@ -39,7 +39,7 @@ class Writer:
     def constant(self, name: str, array: np.ndarray) -> ir.Value:
         """An initializer, shared within the graph by its name."""
         if name not in self.graph.initializers:
-            tensor = ir.tensor(np.ascontiguousarray(array), name=name)
+            tensor = ir.tensor(np.asarray(array, order="C"), name=name)
             value = ir.Value(
                 name=name, const_value=tensor, type=ir.TensorType(tensor.dtype), shape=ir.Shape(array.shape)
             )

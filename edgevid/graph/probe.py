@@ -15,12 +15,12 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from edgevid.errors import ShiftError
+from edgevid.graph.index_map import Numbers, apply_spec, read_spec
 from edgevid.graph.movement import Movements, static_sizes
 from edgevid.graph.shift_op import OPSET
-from edgevid.shift import Layout, Move, ShiftSpec, shift_numpy
+from edgevid.shift import ShiftSpec
 
-__all__ = ["NOTHING_MOVES", "Evaluate", "extract", "probe"]
+__all__ = ["Evaluate", "extract", "probe"]
 
 Evaluate = Callable[[ir.Model, Mapping[str, NDArray[Any]]], list[NDArray[Any]]]
 """Runs a graph on named inputs and returns its outputs in order."""
@@ -57,22 +57,20 @@ def probe(
         return f"the shape changes from {shape} to {after}"
     if len(shape) not in (4, 5):
         return f"a tensor of {len(shape)} axes holds no frames of channels, rows and columns"
-    count = math.prod(shape)
-    if not 0 < count <= _MOST_ELEMENTS:
-        return f"{count} elements are too many to probe" if count else "it is empty"
+    if not math.prod(shape):
+        return "it is empty"
+    largest = max(_elements(each) for each in (cut, *_made_between(movements, cut, value)))
+    if largest > _MOST_ELEMENTS:
+        return f"{largest} elements are too many to probe"
     region = extract(movements, cut, value)
-    numbers = np.arange(1, count + 1, dtype=np.int64).reshape(shape)
-    digits = [numbers] if count < _EXACT else [numbers // _DIGIT, numbers % _DIGIT]
-    seen = [_run(region, digit.astype(np.float32), evaluate) for digit in digits]
-    came = seen[0] if len(seen) == 1 else seen[0] * _DIGIT + seen[1]
-    if not np.array_equal(came, np.clip(np.rint(came), 0, count)):
+    sources = _sources(region, shape, evaluate)
+    if sources is None:
         return _MIXED
-    sources = came.astype(np.int64)
-    spec = _read(sources, segments)
+    spec = read_spec(sources, segments)
     if isinstance(spec, str):
         return spec
     noise = np.random.Generator(np.random.PCG64(_SEED)).standard_normal(shape, np.float32)
-    moved = _shifted(noise, spec)
+    moved = apply_spec(noise, spec)
     return spec if np.array_equal(_run(region, noise, evaluate), moved) else _MIXED
 
 
@@ -129,10 +127,15 @@ def extract(movements: Movements, cut: ir.Value, value: ir.Value) -> ir.Model:
     return ir.Model(graph, ir_version=10)
 
 
-NOTHING_MOVES = "nothing moves"
-"""What `probe` says of an identity."""
-
 _MIXED = "elements are added up, scaled, or the gap is filled with something else than zeros"
+
+
+def _made_between(movements: Movements, cut: ir.Value, value: ir.Value) -> list[ir.Value]:
+    return [output for node in movements.nodes_between(cut, value) for output in node.outputs]
+
+
+def _elements(value: ir.Value) -> int:
+    return math.prod(static_sizes(value) or [])
 
 
 def _run(region: ir.Model, numbers: NDArray[np.float32], evaluate: Evaluate) -> NDArray[Any]:
@@ -140,112 +143,22 @@ def _run(region: ir.Model, numbers: NDArray[np.float32], evaluate: Evaluate) -> 
     return np.asarray(result)
 
 
-def _read(sources: NDArray[np.int64], segments: int | None) -> ShiftSpec | str:
-    """From the number (from 1) of the element that came to each place; 0 where none did."""
-    count, shape = sources.size, sources.shape
-    if np.array_equal(sources.ravel(), np.arange(1, count + 1)):
-        return NOTHING_MOVES
-    axes = {4: [(0, 1)], 5: [(2, 1), (1, 2)]}[len(shape)]
-    reasons = []
-    for time_axis, channel_axis in axes:
-        moves = _moves(sources, time_axis, channel_axis)
-        if isinstance(moves, str):
-            reasons.append(moves)
-            continue
-        numbers = np.arange(1, count + 1).reshape(shape)
-        for spec in _specs(moves, shape, time_axis, segments):
-            if np.array_equal(_shifted(numbers, spec), sources):
-                return spec
-        reasons.append(_why_not(sources, time_axis, channel_axis))
-    return reasons[0]
+def _sources(region: ir.Model, shape: list[int], evaluate: Evaluate) -> Numbers | None:
+    """The number (from 1) of the element that came to each place, 0 where none did.
 
-
-def _moves(sources: NDArray[np.int64], time_axis: int, channel_axis: int) -> list[Move] | str:
-    """One move a channel that moves, read from one element of each channel."""
-    rows = np.moveaxis(sources, channel_axis, 0).reshape(sources.shape[channel_axis], -1)
-    first = (rows != 0).argmax(axis=1)
-    taken = rows[np.arange(len(rows)), first] - 1
-    if (taken < 0).any():
-        return "whole channels are set to zero"
-    others = [size for axis, size in enumerate(sources.shape) if axis != channel_axis]
-    to = np.insert(np.array(np.unravel_index(first, others)), channel_axis, np.arange(len(rows)), axis=0)
-    steps = to - np.array(np.unravel_index(taken, sources.shape))
-    if steps[channel_axis].any():
-        return "channels change places"
-    spatial = range(sources.ndim - 2, sources.ndim)
-    moving = {time_axis, *spatial}
-    if any(steps[axis].any() for axis in range(sources.ndim) if axis not in moving):
-        return "clips change places"
-    displacements = steps[[time_axis, *spatial]].T
-    return [
-        Move(channel, channel + 1, *map(int, step))
-        for channel, step in enumerate(displacements)
-        if step.any()
-    ]
-
-
-def _specs(
-    moves: list[Move], shape: tuple[int, ...], time_axis: int, segments: int | None
-) -> list[ShiftSpec]:
-    """Specs with these moves: only along the fused axis the number of segments is open."""
-    if time_axis == 2:
-        return [ShiftSpec(shape[2], tuple(moves), Layout.VOLUME)]
-    frames = shape[time_axis]
-    if time_axis == 1:
-        return [ShiftSpec(frames, tuple(moves))]
-    counts = [count for count in range(frames, 0, -1) if frames % count == 0]
-    if segments in counts and not any(move.dt for move in moves):
-        counts = [segments]
-    return [ShiftSpec(count, tuple(moves)) for count in counts]
-
-
-def _shifted(numbers: NDArray[Any], spec: ShiftSpec) -> NDArray[Any]:
-    if spec.layout is Layout.FRAMES and numbers.ndim == 5:
-        joined = numbers.reshape(-1, *numbers.shape[2:])
-        return shift_numpy(joined, spec).reshape(numbers.shape)
-    try:
-        return shift_numpy(numbers, spec)
-    except ShiftError:
-        return np.zeros_like(numbers)
-
-
-def _why_not(sources: NDArray[np.int64], time_axis: int, channel_axis: int) -> str:
-    """What moves the elements, when not all of a channel move alike."""
-    filled = sources != 0
-    places = np.array(np.nonzero(filled))
-    steps = places - np.array(np.unravel_index(sources[filled] - 1, sources.shape))
-    if steps[channel_axis].any():
-        return "channels change places"
-    if filled.all():
-        if _is_roll(places, steps, sources.shape, time_axis, channel_axis):
-            return "a circular roll: what leaves at one end comes in at the other"
-        if np.unique(sources).size < sources.size:
-            return "elements are repeated where a shift has zeros"
-        return "a permutation: elements of one channel do not all move alike"
-    return "elements of one channel do not all move alike"
-
-
-def _is_roll(
-    places: NDArray[np.int64],
-    steps: NDArray[np.int64],
-    shape: tuple[int, ...],
-    time_axis: int,
-    channel_axis: int,
-) -> bool:
-    """Does each channel turn around in time within its clip, by a distance of its own?"""
-    if np.delete(steps, time_axis, axis=0).any():
-        return False
-    frames, times = shape[time_axis], places[time_axis]
-    for count in range(frames, 1, -1):
-        if frames % count or (times // count != (times - steps[time_axis]) // count).any():
-            continue
-        turned = steps[time_axis] % count
-        lowest, highest = np.full(shape[channel_axis], count), np.zeros(shape[channel_axis], np.int64)
-        np.minimum.at(lowest, places[channel_axis], turned)
-        np.maximum.at(highest, places[channel_axis], turned)
-        if (lowest == highest).all():
-            return True
-    return False
+    None where something else than one of the numbers came.
+    """
+    count = math.prod(shape)
+    numbers = np.arange(1, count + 1, dtype=np.int32).reshape(shape)
+    sources = np.zeros(shape, np.int32)
+    for scale in (1,) if count < _EXACT else (_DIGIT, 1):
+        digit = numbers // scale % (_DIGIT if count >= _EXACT else _EXACT)
+        came = _run(region, digit.astype(np.float32), evaluate)
+        whole = came.astype(np.int32) if np.isfinite(came).all() and (abs(came) <= _EXACT).all() else None
+        if whole is None or not np.array_equal(came, whole):
+            return None
+        sources += whole * scale
+    return sources if sources.min() >= 0 and sources.max() <= count else None
 
 
 def _measured(node: ir.Node, sizes: list[int]) -> NDArray[np.int64]:

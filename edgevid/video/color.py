@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgevid.errors import VideoError
+from edgevid.video.limits import check_size
 from edgevid.video.orientation import UPRIGHT, orientation_of
+from edgevid.video.skipped import SkippedVideoError
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -36,8 +37,11 @@ class RgbConverter:
         """``uint8`` RGB ``[H, W, 3]`` of one frame, rotated and mirrored as it asks for.
 
         Raises:
-            VideoError: swscale cannot convert the pixel format.
+            SkippedVideoError: swscale cannot convert the pixel format, or the frame is too large.
         """
+        check_size(frame.width, frame.height)
+        if frame.interlaced_frame:
+            self._warn("the video is interlaced; its frames are kept as they decode, without deinterlacing")
         pixels = self._pixels(frame)
         orientation = orientation_of(frame)
         if orientation is None:
@@ -55,8 +59,9 @@ class RgbConverter:
         try:
             return self._reformat(frame)
         except (OSError, ValueError) as error:
-            raise VideoError(
+            raise SkippedVideoError(
                 f"frames of pixel format {frame.format.name} cannot be converted to RGB ({error})",
+                reason="no decoder",
                 fix="convert it, for example with: ffmpeg -i INPUT -pix_fmt yuv420p OUTPUT.mp4",
             ) from error
 

@@ -7,12 +7,15 @@ same `Video` go to the key frame before, and count only if time stamp and checks
 agree with that first decoding; where they do not (open groups of pictures, missing time
 stamps, packed B-frames), the file is decoded from its beginning again. In a damaged file
 this holds for all frames that the damage does not reach.
+
+Of a long video whose container lists its frames, `Video.select` goes to the key frames at once,
+since nobody waits for hours of video to be decoded; frame ``i`` is then the ``i``-th by time stamp.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,42 +24,25 @@ import numpy as np
 from edgevid.errors import VideoError
 from edgevid.video.color import RgbConverter
 from edgevid.video.container import Demuxer, open_video
-from edgevid.video.seek import FrameRecord, seek_frames
+from edgevid.video.deadline import Deadline
+from edgevid.video.info import VideoInfo
+from edgevid.video.seek import FrameRecord, PacketTimes, SeekError, Target, recorded_targets, seek_frames
 from edgevid.video.sequential import DamageError, SequentialDecoder
+from edgevid.video.skipped import SkippedVideoError
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
-__all__ = ["Video", "VideoInfo", "count_frames", "read_frames"]
+__all__ = ["Video", "count_frames", "read_frames"]
 
 _T = TypeVar("_T")
 
 # Threads meet damage, the packets miscount the frames, the wanted ones are read, all is there.
 _MOST_PASSES = 4
 
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """What a video file says about itself, and after a reading what it really holds.
-
-    Attributes:
-        path: the file.
-        codec: FFmpeg's name of the codec.
-        width, height: pixels as stored, before any rotation.
-        rate: frames a second, ``None`` when the file does not say.
-        frames: frames that decode; ``None`` before the first reading.
-        warnings: what is wrong with the file, in words; empty for a sound one.
-    """
-
-    path: Path
-    codec: str
-    width: int
-    height: int
-    rate: float | None
-    frames: int | None = None
-    warnings: tuple[str, ...] = ()
+# Frames from which on a video is sampled by seeking: some seconds of decoding.
+_LONG = 3000
 
 
 class Video:
@@ -65,23 +51,33 @@ class Video:
     Rotation and mirroring that the file asks for are applied. The matrix (BT.601, BT.709,
     ...) and the range are the stream's own; an untagged stream is BT.601, limited range,
     as swscale assumes and as OpenCV and ffmpeg decode it. Pixels are taken as square, as
-    the published pipelines do.
+    the published pipelines do. Interlaced frames are kept as they decode, with a warning, and
+    frames are counted, not timed, in videos of a variable frame rate: so do decord, OpenCV and PyAV.
+
+    Args:
+        path: the file.
+        deadline: when to give it up; every reading then raises `SkippedVideoError`.
 
     Raises:
-        VideoError: see `open_video`.
+        SkippedVideoError: see `open_video`.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, deadline: Deadline | None = None) -> None:
         self.path = Path(path)
+        self._deadline = deadline or Deadline(self.path)
         self._damaged = False
         self._records: list[FrameRecord] | None = None
         self._seekable = True
-        with open_video(self.path) as (container, stream):
-            self._info = _describe(self.path, stream)
-            packets = Demuxer(container, stream)
-            for _ in packets:
-                continue
+        with open_video(self.path, self._deadline) as (container, stream):
+            self._info = VideoInfo.of(self.path, stream)
+            packets = Demuxer(container, stream, self._deadline)
+            times = PacketTimes(container, stream)
+            for packet in packets:
+                if packet is not None:
+                    times.add(packet)
             self._announced = packets.shown
+            self._whole = not packets.failure and not packets.cut_short
+            self._times = times if self._whole else None
 
     @property
     def info(self) -> VideoInfo:
@@ -106,8 +102,7 @@ class Video:
     ) -> tuple[int, dict[int, _T]]:
         """Read the frames that ``choose`` names once it knows how many there are.
 
-        One decoding is enough unless the file holds another number of frames than it
-        has packets. Only converted frames are kept in memory.
+        One decoding is enough unless the file holds another number of frames than packets.
 
         Args:
             choose: number of frames to the wanted frame numbers; may be called more than
@@ -120,7 +115,7 @@ class Video:
         Raises:
             VideoError: no frame decodes, or ``choose`` names one that does not exist.
         """
-        return self._select(choose, convert, record=False)
+        return self._sampled(choose, convert) or self._select(choose, convert, record=False)
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """The frames of these numbers, in the order given, repeats included.
@@ -134,7 +129,7 @@ class Video:
         wanted = [int(index) for index in indices]
         if not wanted:
             raise VideoError("no frame numbers were given", where=self.path, fix="name at least one frame")
-        frames = self._sought(set(wanted))
+        frames = self._sought_again(set(wanted))
         if frames is None:
             count, frames = self._select(
                 lambda count: [index for index in wanted if 0 <= index < count], _identity, record=True
@@ -171,8 +166,9 @@ class Video:
             except DamageError:
                 self._damaged = True
                 kept.clear()
-        raise VideoError(
+        raise SkippedVideoError(
             "the video decodes to other frames each time",
+            reason="damaged",
             where=self.path,
             fix="keep the file unchanged while it is read, or re-encode it",
         )
@@ -195,8 +191,9 @@ class Video:
             if index in wanted:
                 kept[index] = convert(self._to_rgb(rgb, frame))
         if count == 0:
-            raise VideoError(
+            raise SkippedVideoError(
                 "not one frame of the video decodes",
+                reason="damaged" if self._whole else "cut off",
                 where=self.path,
                 fix="the file is damaged or cut off right after its header: fetch it again",
             )
@@ -214,21 +211,40 @@ class Video:
             if index >= last:
                 return
 
-    def _sought(self, wanted: set[int]) -> dict[int, NDArray[np.uint8]] | None:
+    def _sampled(
+        self, choose: Callable[[int], Iterable[int]], convert: Callable[[NDArray[np.uint8]], _T]
+    ) -> tuple[int, dict[int, _T]] | None:
+        """As `select`, for a long video; ``None`` where its packets cannot be trusted."""
+        count = self._announced
+        if self._times is None or self._info.frames is not None or count < _LONG:
+            return None
+        wanted = set(choose(count))
+        self._check_inside(wanted, count)
+        try:
+            return (count, self._sought(self._times.targets(wanted), convert)) if wanted else None
+        except SeekError:
+            self._times = None
+            return None
+
+    def _sought_again(self, wanted: set[int]) -> dict[int, NDArray[np.uint8]] | None:
         """The frames by way of key frames, or ``None`` when that cannot be trusted."""
         if not self._records or self._damaged or not self._seekable:
             return None
         self._check_inside(wanted, len(self._records))
-        convert = RgbConverter()
-        with open_video(self.path) as (container, stream):
-            frames = seek_frames(container, stream, self._records, wanted)
-        self._seekable = frames is not None
-        if frames is None:
+        try:
+            return self._sought(recorded_targets(self._records, wanted), _identity)
+        except SeekError:
+            self._seekable = False
             return None
-        return {index: self._to_rgb(convert, frame) for index, frame in frames.items()}
+
+    def _sought(self, targets: list[Target], convert: Callable[[NDArray[np.uint8]], _T]) -> dict[int, _T]:
+        rgb = RgbConverter()
+        with open_video(self.path, self._deadline) as (container, stream):
+            frames = seek_frames(container, stream, targets, self._deadline)
+            return {index: convert(self._to_rgb(rgb, frame)) for index, frame in frames}
 
     def _decode(self, *, threaded: bool) -> Iterator[tuple[int, VideoFrame]]:
-        decoder = SequentialDecoder(self.path, threaded=threaded)
+        decoder = SequentialDecoder(self.path, threaded=threaded, deadline=self._deadline)
         yield from decoder
         for warning in decoder.warnings:
             self._warn(warning)
@@ -236,8 +252,10 @@ class Video:
     def _to_rgb(self, convert: RgbConverter, frame: VideoFrame) -> NDArray[np.uint8]:
         try:
             pixels = convert(frame)
-        except VideoError as error:
-            raise VideoError(error.what, where=self.path, fix=error.fix) from error
+        except SkippedVideoError as error:
+            raise SkippedVideoError(
+                error.what, reason=error.reason, where=self.path, fix=error.fix
+            ) from error
         for warning in convert.warnings:
             self._warn(warning)
         return pixels
@@ -275,17 +293,6 @@ def count_frames(path: str | Path) -> int:
 def read_frames(path: str | Path, indices: Sequence[int]) -> NDArray[np.uint8]:
     """Frames of a video file by number, see `Video.read`."""
     return Video(path).read(indices)
-
-
-def _describe(path: Path, stream: VideoStream) -> VideoInfo:
-    rate = stream.average_rate
-    return VideoInfo(
-        path=path,
-        codec=stream.codec_context.name,
-        width=stream.codec_context.width,
-        height=stream.codec_context.height,
-        rate=float(rate) if rate else None,
-    )
 
 
 def _identity(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from edgevid.errors import ConfigError, VideoError
+from edgevid.video.limits import check_size
+from edgevid.video.skipped import SkippedVideoError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,6 +21,18 @@ if TYPE_CHECKING:
 __all__ = ["ArrayFrames", "FrameFolder", "check_template"]
 
 _T = TypeVar("_T")
+
+_BROKEN_PICTURE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow's readers raise."""
 
 
 @dataclass(frozen=True)
@@ -50,21 +66,37 @@ class FrameFolder:
         """
         folder = Path(path)
         check_template(template)
+        try:
+            return cls._counted(folder, template, frames)
+        except (OSError, ValueError) as error:
+            raise SkippedVideoError(
+                f"the folder of frames cannot be read ({error})",
+                reason="no permission" if isinstance(error, PermissionError) else "other",
+                where=folder,
+                fix="check its path and permissions",
+            ) from error
+
+    @classmethod
+    def _counted(cls, folder: Path, template: str, frames: int | None) -> FrameFolder:
         if not folder.is_dir():
-            raise VideoError("there is no such folder of frames", where=folder, fix="check root and list")
+            raise SkippedVideoError(
+                "there is no such folder of frames", reason="missing", where=folder, fix="check root and list"
+            )
         first = 0 if (folder / template.format(0)).exists() else 1
         found = 0
         while found != frames and (folder / template.format(first + found)).exists():
             found += 1
         if not found:
-            raise VideoError(
+            raise SkippedVideoError(
                 f"the folder has no frame {template.format(first)}",
+                reason="missing",
                 where=folder,
                 fix="check --frame-template against the names of its files",
             )
         if frames is None and (folder / template.format(first + found + 1)).exists():
-            raise VideoError(
+            raise SkippedVideoError(
                 f"frame {template.format(first + found)} is missing, the ones after it are there",
+                reason="missing",
                 where=folder,
                 fix="restore it, or number the frames without a gap",
             )
@@ -86,16 +118,19 @@ class FrameFolder:
         file = self.path / self.template.format(self.first + index)
         try:
             with Image.open(file) as picture:
+                check_size(*picture.size, where=file)
                 return np.array(picture.convert("RGB"), np.uint8)
         except FileNotFoundError as error:
-            raise VideoError(
+            raise SkippedVideoError(
                 f"frame {index} of {self.frames} is missing",
+                reason="missing",
                 where=file,
                 fix="correct the number of frames in the list, or extract the frames again",
             ) from error
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise VideoError(
+        except (*_BROKEN_PICTURE, Image.DecompressionBombError) as error:
+            raise SkippedVideoError(
                 f"the picture of frame {index} cannot be read ({error})",
+                reason="damaged",
                 where=file,
                 fix="extract the frames again",
             ) from error

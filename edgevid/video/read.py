@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from edgevid.contract import Sampling
-from edgevid.errors import VideoError
-from edgevid.video.datasets import Item
+from edgevid.video.deadline import Deadline
 from edgevid.video.decode import Video
 from edgevid.video.frames import ArrayFrames, FrameFolder
 from edgevid.video.sample import check_sampling, sample_indices
@@ -20,7 +19,7 @@ from edgevid.video.transform import transform_frame
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Clips", "FrameSource", "open_source", "read_all", "read_clips"]
+__all__ = ["Clips", "FrameSource", "open_source", "read_clips"]
 
 _T = TypeVar("_T")
 
@@ -61,6 +60,7 @@ def open_source(
     *,
     frame_template: str | None = None,
     frames: int | None = None,
+    deadline: Deadline | None = None,
 ) -> FrameSource:
     """A video file, a folder of frames (with ``frame_template``) or an array as a `FrameSource`.
 
@@ -71,9 +71,9 @@ def open_source(
         return ArrayFrames(source)
     if not isinstance(source, (str, Path)):
         return source
-    if frame_template is not None and not Path(source).is_file():
+    if frame_template is not None and not _is_file(Path(source)):
         return FrameFolder.open(source, frame_template, frames)
-    return Video(source)
+    return Video(source, deadline)
 
 
 def read_clips(
@@ -82,6 +82,7 @@ def read_clips(
     *,
     frame_template: str | None = None,
     frames: int | None = None,
+    deadline: Deadline | None = None,
 ) -> Clips:
     """Sample, resize and crop one video as ``sampling`` says.
 
@@ -94,17 +95,21 @@ def read_clips(
         sampling: which frames, and which part of them.
         frame_template: file names in a folder of frames, such as ``img_{:05d}.jpg``.
         frames: number of frames in the folder, if an annotation list tells.
+        deadline: when to give the video up.
 
     Raises:
         VideoError: the video cannot be read; the message names the file and the way out.
         ConfigError: the sampling contradicts itself.
     """
     check_sampling(sampling)
-    opened = open_source(source, frame_template=frame_template, frames=frames)
-    count, parts = opened.select(
-        lambda number: sample_indices(number, sampling).ravel().tolist(),
-        lambda frame: transform_frame(frame, sampling),
-    )
+    deadline = deadline or Deadline(source if isinstance(source, (str, Path)) else None)
+    opened = open_source(source, frame_template=frame_template, frames=frames, deadline=deadline)
+
+    def transform(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        deadline.check()
+        return transform_frame(frame, sampling)
+
+    count, parts = opened.select(lambda number: sample_indices(number, sampling).ravel().tolist(), transform)
     indices = sample_indices(count, sampling)
     # [clips, T, crops, H, W, 3] -> [clips, crops, T, H, W, 3]
     stacked = np.stack([np.stack([parts[int(index)] for index in clip]) for clip in indices]).swapaxes(1, 2)
@@ -112,22 +117,11 @@ def read_clips(
     return Clips(pixels, indices, count, (*opened.warnings, *_repeats(count, indices)))
 
 
-def read_all(items: Iterable[Item], sampling: Sampling) -> Iterator[tuple[Item, Clips | VideoError]]:
-    """Each item with its clips, or with the error of the video that cannot be read.
-
-    A broken video never stops the rest; settings that fit no video do.
-
-    Raises:
-        ConfigError: the sampling or a frame template contradicts itself.
-    """
-    check_sampling(sampling)
-    for item in items:
-        outcome: Clips | VideoError
-        try:
-            outcome = read_clips(item.path, sampling, frame_template=item.frame_template, frames=item.frames)
-        except VideoError as error:
-            outcome = error
-        yield item, outcome
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _repeats(count: int, indices: NDArray[np.int64]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgevid.video.container import Demuxer, open_video
+from edgevid.video.deadline import Deadline
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -32,8 +33,9 @@ class SequentialDecoder:
         warnings: what is wrong with the file, in words; complete after the last frame.
     """
 
-    def __init__(self, path: Path, *, threaded: bool) -> None:
+    def __init__(self, path: Path, *, threaded: bool, deadline: Deadline) -> None:
         self._path = path
+        self._deadline = deadline
         self._threaded = threaded
         self.warnings: tuple[str, ...] = ()
 
@@ -41,11 +43,11 @@ class SequentialDecoder:
         import av
 
         count = broken = concealed = 0
-        with open_video(self._path) as (container, stream):
+        with open_video(self._path, self._deadline) as (container, stream):
             stream.thread_type = "AUTO" if self._threaded else "NONE"
             if not self._threaded:
                 stream.codec_context.thread_count = 1
-            packets = Demuxer(container, stream)
+            packets = Demuxer(container, stream, self._deadline)
             for packet in packets:
                 frames: list[VideoFrame] = []
                 try:

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgevid.contract import Sampling
 from edgevid.errors import VideoError
+from edgevid.video.limits import check_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,13 +55,15 @@ def resize_short_side(frame: NDArray[Any], short: int, library: Library = "pil")
     """The frame with a short side of ``short`` pixels, untouched if it already has that.
 
     Raises:
-        VideoError: the frame is not ``uint8`` ``[H, W, 3]``.
+        VideoError: the frame is not ``uint8`` ``[H, W, 3]``, or so narrow that its long side
+            would become too long.
     """
     pixels = _checked(frame)
     height, width = pixels.shape[:2]
     if min(width, height) == short:
         return pixels
     size = resized_size(width, height, short, library)
+    check_size(*size)
     if library == "opencv":
         import cv2
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from edgevid.errors import ConfigError, VideoError
-from edgevid.video.datasets import Item, read_class_folders, read_list
+from edgevid.video.datasets import Item, read_class_folders
 from edgevid.video.labels import read_labels
+from edgevid.video.lists import read_list
 
 TEMPLATE = "img_{:05d}.jpg"
 

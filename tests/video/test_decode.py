@@ -8,8 +8,9 @@ from making_videos import SHARED, decode_everything, moving_frames, write_video
 
 from edgevid.errors import VideoError
 from edgevid.video.container import open_video
+from edgevid.video.deadline import Deadline
 from edgevid.video.decode import Video, count_frames, read_frames
-from edgevid.video.seek import FrameRecord, seek_frames
+from edgevid.video.seek import FrameRecord, SeekError, recorded_targets, seek_frames
 
 ENCODINGS = {
     "h264, short closed groups, B-frames": ("a.mp4", "libx264", {"g": "12", "bf": "3"}),
@@ -69,7 +70,8 @@ def test_a_sound_file_is_read_by_way_of_its_key_frames(tmp_path):
     video = Video(path)
     video.count()
     with open_video(path) as (container, stream):
-        found = seek_frames(container, stream, video._records, {50, 3, 26})
+        targets = recorded_targets(video._records, {50, 3, 26})
+        found = dict(seek_frames(container, stream, targets, Deadline()))
     full = decode_everything(path)
     assert sorted(found) == [3, 26, 50]
     assert all((frame.to_ndarray(format="rgb24") == full[index]).all() for index, frame in found.items())
@@ -81,8 +83,8 @@ def test_a_frame_that_comes_out_otherwise_after_a_seek_is_not_believed(tmp_path)
     video.count()
     true = video._records[20]
     video._records[20] = FrameRecord(true.pts, true.key, true.checksum ^ 1)
-    with open_video(path) as (container, stream):
-        assert seek_frames(container, stream, video._records, {20}) is None
+    with open_video(path) as (container, stream), pytest.raises(SeekError):
+        list(seek_frames(container, stream, recorded_targets(video._records, {20}), Deadline()))
     assert (video.read([20])[0] == decode_everything(path)[20]).all()
 
 
@@ -90,9 +92,10 @@ def test_frames_without_time_stamps_of_their_own_are_not_sought(tmp_path):
     path = write_video(tmp_path / "a.mp4", moving_frames(10))
     video = Video(path)
     video.count()
-    with open_video(path) as (container, stream):
-        same_time = [FrameRecord(0, True, record.checksum) for record in video._records]
-        assert seek_frames(container, stream, same_time, {5}) is None
+    for time in (0, None):
+        same_time = [FrameRecord(time, True, record.checksum) for record in video._records]
+        with pytest.raises(SeekError):
+            recorded_targets(same_time, {5})
 
 
 def test_uneven_frame_times_do_not_move_frame_numbers(tmp_path):

@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
-from making_videos import SHARED, decode_everything, moving_frames, write_video, write_wav
+from making_videos import SHARED, decode_everything, moving_frames, write_video
 from PIL import Image
 
 from edgevid.contract import Sampling
 from edgevid.errors import ConfigError, VideoError
-from edgevid.video.datasets import read_list
 from edgevid.video.decode import Video
 from edgevid.video.frames import FrameFolder
-from edgevid.video.read import Clips, read_all, read_clips
+from edgevid.video.read import read_clips
 from edgevid.video.sample import uniform_indices
 from edgevid.video.transform import transform_frame
 
@@ -148,33 +147,7 @@ def test_frames_of_another_type_are_refused():
         read_clips(np.zeros((0, 8, 8, 3), np.uint8), SMALL)
 
 
-def test_a_broken_video_never_stops_the_rest(tmp_path):
-    write_video(tmp_path / "good one.mp4", moving_frames(10))
-    write_wav(tmp_path / "sound.wav")
-    (tmp_path / "text.mp4").write_text("no video")
-    (tmp_path / "list.txt").write_text("missing.mp4 0\nsound.wav 1\ntext.mp4 2\ngood one.mp4 3\n")
-    outcomes = list(read_all(read_list(tmp_path / "list.txt"), SMALL))
-    assert [item.label for item, _ in outcomes] == [0, 1, 2, 3]
-    assert all(isinstance(outcome, VideoError) for _, outcome in outcomes[:3])
-    assert isinstance(outcomes[3][1], Clips)
-    assert outcomes[3][1].frames == 10
-
-
-def test_a_list_of_frame_folders_is_read_with_its_template(tmp_path):
-    frames = moving_frames(12)
-    write_folder(tmp_path / "v", frames)
-    (tmp_path / "list.txt").write_text("v 10 4\nw 10 5\n")
-    items = read_list(tmp_path / "list.txt", frame_template=TEMPLATE)
-    (good, clips), (_, error) = read_all(items, SMALL)
-    assert good.label == 4
-    assert clips.frames == 10
-    assert (clips.pixels == read_clips(frames[:10], SMALL).pixels).all()
-    assert isinstance(error, VideoError)
-
-
 def test_settings_that_contradict_themselves_stop_at_once(tmp_path):
-    with pytest.raises(ConfigError):
-        next(read_all([], Sampling(resize=100)), None)
     with pytest.raises(ConfigError):
         read_clips(tmp_path / "missing.mp4", Sampling(segments=0))
 

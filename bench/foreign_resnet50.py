@@ -1,0 +1,338 @@
+"""TSM's ResNet-50 as others export it: ``python -m edgevid.bench.foreign_resnet50``.
+
+The shift is written as the published code of TSM writes it, by assignment in place, and exported by both of
+PyTorch's exporters. The bundles of the two files are measured against the bundle of the checkpoint, beside
+what OpenVINO makes of the same files by itself. One clip of 8 frames, float32; the weights are random, since
+only time, size and equality are asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
+from xml.etree import ElementTree as ET
+
+from pydantic import TypeAdapter
+
+from edgevid import targets
+from edgevid.bench.factory import Factory
+from edgevid.bench.processes import compare_in_processes
+from edgevid.bench.progress import progress_bar
+from edgevid.bench.protocol import Comparison, Progress, Variant
+from edgevid.bench.results import Result
+from edgevid.bench.settings import Settings
+from edgevid.bench.storage import save_result
+from edgevid.bench.table import render
+from edgevid.bundle import Bundle
+from edgevid.contract import Artifact, CompileOptions, Normalization, RunSettings
+from edgevid.errors import BenchmarkError
+from edgevid.targets._profiles import device as find_device
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+    from rich.table import Table
+
+    from edgevid.models.config import NetworkConfig
+    from edgevid.models.network import VideoNetwork
+
+__all__ = ["EXPORTERS", "Facts", "export_in_place", "in_place", "main", "measure_foreign", "open_variants"]
+
+Exporter = Literal["legacy", "dynamo"]
+EXPORTERS: tuple[Exporter, ...] = ("legacy", "dynamo")
+BASELINE = "checkpoint"
+OPSET = 18
+SEED = 0
+_ARTIFACT = TypeAdapter(Artifact)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a variant is, besides its latency.
+
+    Attributes:
+        operations: of the ONNX file, constants aside; None for the checkpoint.
+        file_bytes: of the checkpoint or ONNX file.
+        layers: of the compiled network, constants aside.
+        artifact_bytes: of the compiled network.
+        difference: of its logits from the baseline's, relative to their maximum.
+    """
+
+    operations: int | None
+    file_bytes: int
+    layers: int
+    artifact_bytes: int
+    difference: float
+
+
+def in_place(network: VideoNetwork) -> torch.nn.Module:
+    """A network that computes the same from ``[N, T*3, H, W]``, its shifts by assignment in place."""
+    import copy
+
+    import torch
+
+    from edgevid.models.shift_module import Shift
+
+    class InPlaceShift(torch.nn.Module):
+        def __init__(self, segments: int, fold: int) -> None:
+            super().__init__()
+            self.segments, self.fold = segments, fold
+
+        def forward(self, frames: torch.Tensor) -> torch.Tensor:
+            stacked, channels, height, width = frames.size()
+            clips = frames.view(stacked // self.segments, self.segments, channels, height, width)
+            shifted = torch.zeros_like(clips)
+            shifted[:, :-1, : self.fold] = clips[:, 1:, : self.fold]
+            shifted[:, 1:, self.fold : 2 * self.fold] = clips[:, :-1, self.fold : 2 * self.fold]
+            shifted[:, :, 2 * self.fold :] = clips[:, :, 2 * self.fold :]
+            return shifted.view(stacked, channels, height, width)
+
+    class StackedChannels(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = copy.deepcopy(network)
+            self.segments = network.config.segments
+
+        def forward(self, clips: torch.Tensor) -> torch.Tensor:
+            logits = self.network.classify(clips.view((-1, 3, *clips.size()[-2:])))
+            each = logits.view((-1, self.segments, *logits.size()[1:]))
+            return each.mean(dim=1, keepdim=True).squeeze(1)
+
+    foreign = StackedChannels()
+    for module in list(foreign.modules()):
+        for name, layer in list(module.named_children()):
+            if isinstance(layer, Shift):
+                setattr(module, name, InPlaceShift(layer.spec.segments, layer.spec.moves[0].stop))
+    return foreign.eval()
+
+
+def export_in_place(network: VideoNetwork, exporter: Exporter, path: Path, *, dynamic: bool = False) -> Path:
+    """Write `in_place` of ``network`` as ONNX.
+
+    Args:
+        network: with a bidirectional shift.
+        exporter: ``legacy`` traces, ``dynamo`` exports the program.
+        path: of the file.
+        dynamic: leave the batch open.
+    """
+    import warnings
+
+    import torch
+
+    config = network.config
+    clips = torch.zeros(2 if dynamic else 1, config.segments * 3, config.size, config.size)
+    names: dict[str, Any] = {"input_names": ["input"], "output_names": ["output"], "opset_version": OPSET}
+    if exporter == "legacy":
+        axes = {"input": {0: "batch"}, "output": {0: "batch"}} if dynamic else None
+        options: dict[str, Any] = {"dynamo": False, "dynamic_axes": axes}
+    else:
+        shapes = ({0: torch.export.Dim("batch", min=1)},) if dynamic else None
+        options = {"dynamo": True, "dynamic_shapes": shapes, "external_data": False, "verbose": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of exporters that grow old, and of tracing
+        torch.onnx.export(in_place(network), (clips,), str(path), **names, **options)
+    return path
+
+
+def measure_foreign(
+    config: NetworkConfig,
+    *,
+    threads: int = 1,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> tuple[Result, dict[str, Facts]]:
+    """Latency of both files' bundles, and of the files as OpenVINO takes them, to the checkpoint's bundle.
+
+    Args:
+        config: a network with a bidirectional shift.
+        threads: of each session.
+        settings: of the protocol.
+        progress: called for each step.
+
+    Returns:
+        The samples, and what each variant is besides.
+
+    Raises:
+        BenchmarkError: something does not compile; the message is the compiler's.
+        TargetError: OpenVINO refuses a file.
+        MissingDependencyError: a runtime is not installed.
+    """
+    with TemporaryDirectory(prefix="edgevid-foreign-") as place:
+        folder = Path(place)
+        files = _files(config, folder)
+        bundles = {name: _bundle(file, folder / f"{name}.bundle", threads) for name, file in files.items()}
+        artifacts = {name: bundle.artifact() for name, bundle in bundles.items()}
+        for name in EXPORTERS:
+            artifacts[f"{name}, plain"] = _plain(files[name], folder / f"{name}.plain", threads)
+            files[f"{name}, plain"] = files[name]
+        clip = bundles[BASELINE].golden_clip
+        facts = _facts(files, artifacts, clip)
+        recorded = {name: _ARTIFACT.dump_python(entry, mode="json") for name, entry in artifacts.items()}
+        result = compare_in_processes(
+            Factory(
+                target=f"{__package__}.foreign_resnet50:open_variants", arguments={"artifacts": recorded}
+            ),
+            settings or Settings(),
+            title=f"{config.backbone}: bundles of foreign ONNX files",
+            device=find_device("host").title,
+            parameters={"precision": "fp32", "batch": 1, "size": config.size, "threads": threads},
+            notes=[
+                *(f"{name}: {fact}" for name, fact in facts.items()),
+                "plain: the exporter's file compiled by OpenVINO itself",
+                "random weights: only time, size and equality mean something",
+            ],
+            progress=progress,
+        )
+    return result, facts
+
+
+@contextmanager
+def open_variants(artifacts: Mapping[str, Any]) -> Iterator[Comparison]:
+    """Open the artifacts, the first of them twice; called in each measuring process."""
+    with ExitStack() as stack:
+
+        def opened(name: str) -> Variant:
+            artifact = _ARTIFACT.validate_python(artifacts[name])
+            session = stack.enter_context(targets.find(artifact.target).open(artifact))
+            return Variant(name, partial(session.run, _clip(session.input.shape)))
+
+        variants = [opened(name) for name in artifacts]
+        yield Comparison(variants[0], variants[1:], twin=opened(variants[0].name).run)
+
+
+def _files(config: NetworkConfig, folder: Path) -> dict[str, Path]:
+    """A checkpoint, and its network as both exporters write it."""
+    import torch
+
+    from edgevid.checkpoints import write
+    from edgevid.models import build
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        network = build(config).eval()
+        for module in network.modules():
+            if isinstance(module, torch.nn.Linear):
+                # As initialized it answers nearly the same to all clips: none would show a wrong shift.
+                torch.nn.init.normal_(module.weight, std=0.1)
+            elif isinstance(module, torch.nn.BatchNorm2d):
+                # As initialized it folds into biases of zero, of which exporters keep or drop all.
+                torch.nn.init.normal_(module.bias, std=0.1)
+    files = {BASELINE: folder / "checkpoint.safetensors"}
+    write(files[BASELINE], network)
+    for exporter in EXPORTERS:
+        files[exporter] = export_in_place(network, exporter, folder / f"{exporter}.onnx")
+    return files
+
+
+def _bundle(file: Path, place: Path, threads: int) -> Bundle:
+    """Compiled by the command line, in a process that gives its memory back."""
+    rules = Normalization()
+    command = [sys.executable, "-m", "edgevid", "compile", str(file), "-o", str(place)]
+    command += ["--threads", str(threads), "--color", rules.color]
+    for flag, values in (("--mean", rules.mean), ("--std", rules.std)):
+        command += [flag, ",".join(map(str, values))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BenchmarkError(f"edgevid compile failed: {done.stderr.strip()}", where=file.name)
+    return Bundle.open(place)
+
+
+def _plain(file: Path, folder: Path, threads: int) -> Artifact:
+    """The file as its exporter wrote it, but for the uint8 clips that all variants take."""
+    from onnx_ir.passes.common import ShapeInferencePass
+
+    from edgevid.graph.clip_input import clip_input
+    from edgevid.graph.clip_io import with_frames
+    from edgevid.graph.prelude import with_uint8_clips
+    from edgevid.graph.read_onnx import read_onnx
+
+    device = find_device("host")
+    model = read_onnx(file)
+    ShapeInferencePass()(model)
+    graph = with_uint8_clips(with_frames(model, clip_input(model)), Normalization())
+    folder.mkdir()
+    options = CompileOptions(
+        device=device, folder=folder, lowering="none", settings=RunSettings(threads=threads)
+    )
+    return targets.find(device.target).compile(graph, options)
+
+
+def _facts(
+    files: Mapping[str, Path], artifacts: Mapping[str, Artifact], clip: NDArray[Any]
+) -> dict[str, Facts]:
+    from edgevid.graph.read_onnx import read_onnx
+    from edgevid.graph.verify import compare
+
+    found, expected = {}, None
+    for name, artifact in artifacts.items():
+        with targets.find(artifact.target).open(artifact) as session:
+            logits = session.run(clip)
+        expected = logits if expected is None else expected
+        layers = ET.parse(artifact.path).findall("layers/layer")  # noqa: S314 - written a moment ago
+        found[name] = Facts(
+            operations=len(read_onnx(files[name]).graph) if files[name].suffix == ".onnx" else None,
+            file_bytes=files[name].stat().st_size,
+            layers=sum(layer.get("type") != "Const" for layer in layers),
+            artifact_bytes=sum(path.stat().st_size for path in artifact.folder.iterdir()),
+            difference=compare(expected, logits).max_relative,
+        )
+    return found
+
+
+def _clip(shape: tuple[int, ...]) -> NDArray[Any]:
+    import numpy as np
+
+    return np.random.default_rng(SEED).integers(0, 256, shape, dtype=np.uint8)
+
+
+def _table(facts: Mapping[str, Facts]) -> Table:
+    from rich.table import Table
+
+    table = Table("variant", title="what the files hold, and what was compiled of them", box=None)
+    for heading in ("operations", "file MB", "layers", "artifact MB", "logits differ by"):
+        table.add_column(heading, justify="right")
+    for name, fact in facts.items():
+        cells = (fact.operations or "-", f"{fact.file_bytes / 1e6:.2f}", fact.layers)
+        sizes = (f"{fact.artifact_bytes / 1e6:.2f}", f"{fact.difference:.1e}")
+        table.add_row(name, *map(str, cells), *sizes)
+    return table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; the exit status is 0 however slow it was."""
+    from rich.console import Console
+
+    from edgevid.models.config import NetworkConfig, ShiftConfig
+
+    parser = argparse.ArgumentParser(description="Foreign ONNX files of TSM's ResNet-50 in OpenVINO.")
+    parser.add_argument("--rounds", type=int, default=40, help="rounds a process")
+    parser.add_argument("--processes", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--size", type=int, default=224, help="pixels")
+    parser.add_argument("--output", type=Path, help="write the result as JSON")
+    options = parser.parse_args(arguments)
+    with progress_bar() as progress:
+        result, facts = measure_foreign(
+            NetworkConfig(backbone="resnet50", classes=400, size=options.size, shift=ShiftConfig()),
+            threads=options.threads,
+            settings=Settings(rounds=options.rounds, processes=options.processes),
+            progress=progress,
+        )
+    console = Console()
+    console.print(_table(facts))
+    console.print(render(result))
+    if options.output:
+        save_result(result, options.output)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

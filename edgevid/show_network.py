@@ -1,0 +1,181 @@
+"""What `edgevid inspect` prints of a checkpoint or of a foreign ONNX file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from edgevid.shift import Move, ShiftSpec
+from edgevid.show import out
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from edgevid.checkpoints import Checkpoint
+    from edgevid.contract import Sourced
+    from edgevid.foreign import Foreign
+    from edgevid.graph.find_shift import Candidate
+
+__all__ = ["checkpoint", "checkpoint_facts", "foreign", "foreign_facts", "in_words"]
+
+
+def checkpoint_facts(found: Checkpoint) -> dict[str, Any]:
+    """Everything `inspect` shows of a checkpoint, as plain data."""
+    from edgevid.models.cost import cost
+
+    work = cost(found.config)
+    shifts = found.network().shift_specs()
+    return {
+        "path": str(found.path),
+        "layout": found.layout,
+        "network": found.config.model_dump(mode="json"),
+        "parameters": work.parameters,
+        "macs": work.macs,
+        "settings": _settings_facts(found.settings),
+        "assumptions": list(found.assumptions),
+        "labels": list(found.labels) if found.labels else None,
+        "shifts": [{"layer": name, "shift": str(spec)} for name, spec in shifts],
+    }
+
+
+def checkpoint(facts: Mapping[str, Any]) -> None:
+    """The facts of a checkpoint for people."""
+    console = out()
+    _heading(console, facts)
+    _settings(console, facts["settings"])
+    for entry in facts["shifts"]:
+        console.print(f"  {entry['layer']}: {entry['shift']}", markup=False)
+    if not facts["shifts"]:
+        console.print("no shift: a 2D network (TSN)")
+    _assumptions(console, facts["assumptions"])
+
+
+def foreign_facts(found: Foreign) -> dict[str, Any]:
+    """Everything `inspect` shows of an ONNX file, as plain data."""
+    from edgevid.graph.cost import macs, parameters
+    from edgevid.graph.shift_op import shift_nodes
+
+    canonical = found.canonical
+    channels = {node.name: _channels(node) for node in shift_nodes(canonical.model)}
+    return {
+        "path": str(found.path),
+        "layout": "onnx",
+        "bytes": found.path.stat().st_size,
+        **found.description,
+        "canonical_nodes": len(canonical.model.graph),
+        "parameters": parameters(canonical.model),
+        "macs": macs(canonical.model),
+        "segments": found.clip.segments,
+        "size": found.clip.size,
+        "classes": canonical.classes,
+        "batch": found.clip.batch or "any",
+        "settings": _settings_facts(found.settings),
+        "assumptions": list(found.assumptions),
+        "missing": list(found.missing),
+        "labels": list(found.labels) if found.labels else None,
+        "candidates": [
+            {
+                "where": candidate.where,
+                "nodes": candidate.nodes,
+                "shift": None if candidate.spec is None else str(candidate.spec),
+                "found": candidate.reason
+                if candidate.spec is None
+                else in_words(candidate.spec, channels.get(_shift_name(candidate))),
+            }
+            for candidate in canonical.candidates
+        ],
+        "notes": list(found.notes),
+    }
+
+
+def foreign(facts: Mapping[str, Any]) -> None:
+    """The facts of an ONNX file for people."""
+    console = out()
+    _heading(console, facts)
+    made = facts["producer"] or "an unnamed exporter"
+    lines = [
+        f"by {made}, opset {facts['opset']}, {facts['nodes']} operations, {facts['bytes'] / 1e6:.1f} MB; "
+        f"{facts['canonical_nodes']} with each shift as one",
+        *(f"input {_tensor(value)}, read as {facts['input_layout']}" for value in facts["inputs"]),
+        *(f"output {_tensor(value)}" for value in facts["outputs"]),
+        f"clips of {facts['segments']} frames of {facts['size']} x {facts['size']} pixels, "
+        f"{facts['classes']} classes, batch: {facts['batch']}",
+    ]
+    for line in lines:
+        console.print(line, markup=False)
+    for candidate in facts["candidates"]:
+        mark = "no shift" if candidate["shift"] is None else "shift"
+        console.print(f"  {mark} at {candidate['where']}: {candidate['found']}", markup=False)
+    for note in facts["notes"]:
+        console.print(f"note: {note}", markup=False)
+    _settings(console, facts["settings"])
+    if facts["missing"]:
+        flags = ", ".join(f"--{name}" for name in facts["missing"])
+        console.print(f"[yellow]to compile it, give {flags}[/] (or --preset): an ONNX file cannot say them.")
+    _assumptions(console, facts["assumptions"])
+
+
+def in_words(spec: ShiftSpec, channels: int | None) -> str:
+    """``T = 8, channels 0 to 7 take the next frame, ..., 1/4 of 64 channels move``."""
+    parts = [f"T = {spec.segments}"]
+    parts += [f"channels {move.start} to {move.stop - 1} take {_taken(move)}" for move in spec.moves]
+    if channels is not None:
+        parts.append(f"{spec.proportion(channels)} of {channels} channels move")
+    return ", ".join(parts)
+
+
+def _taken(move: Move) -> str:
+    """Where content comes from: a move by -1 brings the next frame's."""
+    names = (("previous", "next", "frame"), ("upper", "lower", "row"), ("left", "right", "column"))
+    parts = []
+    for step, (before, after, unit) in zip(move.displacement, names, strict=True):
+        side = before if step > 0 else after
+        if abs(step) == 1:
+            parts.append(f"the {side} {unit}")
+        elif step:
+            parts.append(f"the {side} {unit} but {abs(step) - 1}")
+    return " and ".join(parts)
+
+
+def _shift_name(candidate: Candidate) -> str:
+    """Of the Shift that `find_shift` wrote: it is named after the value that it makes."""
+    return candidate.where.rpartition(" (")[0] + ".shift"
+
+
+def _channels(shift: ir.Node) -> int | None:
+    value = shift.inputs[0]
+    size = None if value is None or value.shape is None else value.shape[1]
+    return size if isinstance(size, int) else None
+
+
+def _heading(console: Console, facts: Mapping[str, Any]) -> None:
+    console.print(f"[bold]{escape(facts['path'])}[/]")
+    console.print(f"{facts['parameters'] / 1e6:.2f} M parameters, {facts['macs'] / 1e9:.2f} GMACs a clip")
+
+
+def _settings_facts(settings: Mapping[str, Sourced]) -> dict[str, dict[str, str]]:
+    return {name: {"value": str(item.value), "source": item.source} for name, item in settings.items()}
+
+
+def _settings(console: Console, settings: Mapping[str, Mapping[str, str]]) -> None:
+    table = Table("setting", "value", "source", box=None, pad_edge=False)
+    for name, setting in settings.items():
+        style = "yellow" if setting["source"] == "default" else ""
+        table.add_row(name, escape(setting["value"]), setting["source"], style=style)
+    console.print(table)
+
+
+def _assumptions(console: Console, names: Iterable[str]) -> None:
+    if listed := ", ".join(names):
+        console.print(
+            f"[yellow]assumed, since nothing says it: {listed}.[/] Check them, or give --preset or the flags."
+        )
+
+
+def _tensor(value: Mapping[str, Any]) -> str:
+    sizes = "?" if value["shape"] is None else ", ".join(map(str, value["shape"]))
+    return f"{value['name']} {value['type']} [{sizes}]"

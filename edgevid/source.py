@@ -1,0 +1,142 @@
+"""Where a network comes from: a checkpoint or a foreign ONNX file, as the compiler takes both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgevid.contract import Normalization, Sampling, Sourced
+from edgevid.errors import ConfigError
+from edgevid.shift import ShiftSpec
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from edgevid.checkpoints import Checkpoint
+
+__all__ = ["Say", "Source", "is_onnx", "open_source"]
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A float network and what is known about it.
+
+    Attributes:
+        path: of the file.
+        layout: of the checkpoint, or ``onnx``.
+        network: what it is, as plain data.
+        parameters: of the network.
+        macs: multiply-accumulates of one clip.
+        normalization: of the pixels.
+        sampling: of the frames.
+        labels: class names, None where nothing says them.
+        settings: every value by name with its source.
+        shifts: name and spec of each.
+        notes: what the user should know of it.
+        batch: the only one that the file is good for, or None.
+        graph: the canonical graph of a number of clips.
+    """
+
+    path: Path
+    layout: str
+    network: Mapping[str, Any]
+    parameters: int
+    macs: int
+    normalization: Normalization
+    sampling: Sampling
+    labels: tuple[str, ...] | None
+    settings: Mapping[str, Sourced]
+    shifts: tuple[tuple[str, ShiftSpec], ...]
+    notes: tuple[str, ...]
+    batch: int | None
+    graph: Callable[[int], ir.Model]
+
+
+def is_onnx(path: str | os.PathLike[str]) -> bool:
+    """By its name."""
+    return Path(path).suffix.lower() == ".onnx"
+
+
+def open_source(
+    given: str | os.PathLike[str] | Checkpoint, *, say: Say = lambda _: None, **flags: Any
+) -> Source:
+    """Read a checkpoint or an ONNX file.
+
+    Args:
+        given: the file, or a checkpoint that was read already.
+        say: is told each step.
+        flags: see `edgevid.checkpoints.read` and `edgevid.foreign.read_foreign`.
+
+    Raises:
+        ConfigError: a setting is missing, contradicts the file or makes no sense for it.
+        CheckpointError, GraphError: the file cannot be read.
+    """
+    from edgevid.checkpoints import Checkpoint, read
+
+    if isinstance(given, Checkpoint):
+        if flags:
+            raise ConfigError(
+                f"flags for a checkpoint that was read already: {', '.join(flags)}", fix="give them to read()"
+            )
+        return _of_checkpoint(given, say)
+    if is_onnx(given):
+        return _of_onnx(Path(given), say, flags)
+    say(f"reading {os.fspath(given)}")
+    return _of_checkpoint(read(Path(given), **flags), say)
+
+
+def _of_checkpoint(checkpoint: Checkpoint, say: Say) -> Source:
+    from edgevid.graph.export import export
+    from edgevid.models.cost import cost
+
+    network, work = checkpoint.network(), cost(checkpoint.config)
+
+    def graph(batch: int) -> ir.Model:
+        say("exporting the graph")
+        return export(network, batch=batch)
+
+    return Source(
+        path=Path(checkpoint.path),
+        layout=checkpoint.layout,
+        network=checkpoint.config.model_dump(mode="json"),
+        parameters=work.parameters,
+        macs=work.macs,
+        normalization=checkpoint.normalization,
+        sampling=checkpoint.sampling,
+        labels=checkpoint.labels,
+        settings=checkpoint.settings,
+        shifts=tuple(network.shift_specs()),
+        notes=(),
+        batch=None,
+        graph=graph,
+    )
+
+
+def _of_onnx(path: Path, say: Say, flags: Mapping[str, Any]) -> Source:
+    from edgevid.foreign import read_foreign
+    from edgevid.graph.cost import macs, parameters
+    from edgevid.graph.shift_op import shift_nodes, spec_of
+
+    foreign = read_foreign(path, say=say, **flags)
+    assert foreign.normalization is not None
+    canonical = foreign.canonical.model
+    return Source(
+        path=path,
+        layout="onnx",
+        network=foreign.description,
+        parameters=parameters(canonical),
+        macs=macs(canonical),
+        normalization=foreign.normalization,
+        sampling=foreign.sampling,
+        labels=foreign.labels,
+        settings=foreign.settings,
+        shifts=tuple((str(node.name), spec_of(node)) for node in shift_nodes(canonical)),
+        notes=foreign.notes,
+        batch=foreign.clip.batch,
+        graph=foreign.graph,
+    )
