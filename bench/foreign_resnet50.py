@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from pydantic import TypeAdapter
 
 from edgevid import targets
 from edgevid.bench.factory import Factory
+from edgevid.bench.in_place import EXPORTERS, export_in_place
 from edgevid.bench.processes import compare_in_processes
 from edgevid.bench.progress import progress_bar
 from edgevid.bench.protocol import Comparison, Progress, Variant
@@ -37,19 +38,14 @@ from edgevid.errors import BenchmarkError
 from edgevid.targets._profiles import device as find_device
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
     from rich.table import Table
 
     from edgevid.models.config import NetworkConfig
-    from edgevid.models.network import VideoNetwork
 
-__all__ = ["EXPORTERS", "Facts", "export_in_place", "in_place", "main", "measure_foreign", "open_variants"]
+__all__ = ["Facts", "main", "measure_foreign", "open_variants"]
 
-Exporter = Literal["legacy", "dynamo"]
-EXPORTERS: tuple[Exporter, ...] = ("legacy", "dynamo")
 BASELINE = "checkpoint"
-OPSET = 18
 SEED = 0
 _ARTIFACT = TypeAdapter(Artifact)
 
@@ -72,74 +68,12 @@ class Facts:
     artifact_bytes: int
     difference: float
 
-
-def in_place(network: VideoNetwork) -> torch.nn.Module:
-    """A network that computes the same from ``[N, T*3, H, W]``, its shifts by assignment in place."""
-    import copy
-
-    import torch
-
-    from edgevid.models.shift_module import Shift
-
-    class InPlaceShift(torch.nn.Module):
-        def __init__(self, segments: int, fold: int) -> None:
-            super().__init__()
-            self.segments, self.fold = segments, fold
-
-        def forward(self, frames: torch.Tensor) -> torch.Tensor:
-            stacked, channels, height, width = frames.size()
-            clips = frames.view(stacked // self.segments, self.segments, channels, height, width)
-            shifted = torch.zeros_like(clips)
-            shifted[:, :-1, : self.fold] = clips[:, 1:, : self.fold]
-            shifted[:, 1:, self.fold : 2 * self.fold] = clips[:, :-1, self.fold : 2 * self.fold]
-            shifted[:, :, 2 * self.fold :] = clips[:, :, 2 * self.fold :]
-            return shifted.view(stacked, channels, height, width)
-
-    class StackedChannels(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = copy.deepcopy(network)
-            self.segments = network.config.segments
-
-        def forward(self, clips: torch.Tensor) -> torch.Tensor:
-            logits = self.network.classify(clips.view((-1, 3, *clips.size()[-2:])))
-            each = logits.view((-1, self.segments, *logits.size()[1:]))
-            return each.mean(dim=1, keepdim=True).squeeze(1)
-
-    foreign = StackedChannels()
-    for module in list(foreign.modules()):
-        for name, layer in list(module.named_children()):
-            if isinstance(layer, Shift):
-                setattr(module, name, InPlaceShift(layer.spec.segments, layer.spec.moves[0].stop))
-    return foreign.eval()
-
-
-def export_in_place(network: VideoNetwork, exporter: Exporter, path: Path, *, dynamic: bool = False) -> Path:
-    """Write `in_place` of ``network`` as ONNX.
-
-    Args:
-        network: with a bidirectional shift.
-        exporter: ``legacy`` traces, ``dynamo`` exports the program.
-        path: of the file.
-        dynamic: leave the batch open.
-    """
-    import warnings
-
-    import torch
-
-    config = network.config
-    clips = torch.zeros(2 if dynamic else 1, config.segments * 3, config.size, config.size)
-    names: dict[str, Any] = {"input_names": ["input"], "output_names": ["output"], "opset_version": OPSET}
-    if exporter == "legacy":
-        axes = {"input": {0: "batch"}, "output": {0: "batch"}} if dynamic else None
-        options: dict[str, Any] = {"dynamo": False, "dynamic_axes": axes}
-    else:
-        shapes = ({0: torch.export.Dim("batch", min=1)},) if dynamic else None
-        options = {"dynamo": True, "dynamic_shapes": shapes, "external_data": False, "verbose": False}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of exporters that grow old, and of tracing
-        torch.onnx.export(in_place(network), (clips,), str(path), **names, **options)
-    return path
+    def __str__(self) -> str:
+        file = "" if self.operations is None else f"{self.operations} operations, "
+        return (
+            f"{file}file {self.file_bytes / 1e6:.2f} MB, artifact {self.layers} layers, "
+            f"{self.artifact_bytes / 1e6:.2f} MB, logits differ by {self.difference:.1e}"
+        )
 
 
 def measure_foreign(

@@ -222,7 +222,10 @@ def _output_too(draft: _Draft) -> list[ir.Value]:
 def _two_of_one_tensor(draft: _Draft) -> list[ir.Value]:
     before = draft.harmless(draft.x)
     left = draft.computed(draft.shift(before))
-    return [draft.other("Add", left, draft.harmless(draft.shift(before)))]
+    both = draft.other("Add", left, draft.harmless(draft.shift(before)))
+    # One shift that is written twice is one shift.
+    draft.specs = list(dict.fromkeys(draft.specs))
+    return [both]
 
 
 def _two_apart(draft: _Draft) -> list[ir.Value]:

@@ -46,7 +46,7 @@ def tiny_checkpoint(tiny_network, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_onnx(tiny_network, tmp_path_factory) -> Path:
     """``tiny_network`` as others export it: shifts by assignment in place, any batch."""
-    from edgevid.bench.foreign_resnet50 import export_in_place
+    from edgevid.bench.in_place import export_in_place
 
     path = tmp_path_factory.mktemp("foreign") / "tiny.onnx"
     return export_in_place(tiny_network, "legacy", path, dynamic=True)

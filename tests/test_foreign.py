@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from edgevid import foreign
-from edgevid.bench.foreign_resnet50 import EXPORTERS, export_in_place
+from edgevid.bench.in_place import EXPORTERS, export_in_place
 from edgevid.bundle import Bundle
 from edgevid.compiler import compile_checkpoint
 from edgevid.contract import Normalization
@@ -128,7 +128,7 @@ def stacked_file(tiny_network, tmp_path_factory):
     """Frames stacked along an open first axis, so that only the shifts show T."""
     import torch
 
-    from edgevid.bench.foreign_resnet50 import in_place
+    from edgevid.bench.in_place import in_place
 
     path = tmp_path_factory.mktemp("stacked") / "stacked.onnx"
 

@@ -75,108 +75,157 @@ def find_shift(model: ir.Model, evaluate: Evaluate, *, segments: int | None = No
         GraphError: the runtime cannot run a region; the message names it.
     """
     found = model.clone()
-    taken = {node.name for node in found.graph}
-    regions: list[tuple[ir.Node, str, int]] = []
-    while True:
-        replaced, left = _replace_shifts(found, evaluate, segments, taken)
-        if not replaced:
-            break
-        regions += replaced
+    search = _Search(found, evaluate, segments)
+    while search.replace_shifts():
         passes.RemoveUnusedNodesPass()(found)
+    _merge_equal(found)
     _agree_on_segments(found, segments)
     if shift_nodes(found):
         attach_functions(found)
     alive = set(shift_nodes(found))
     shifts = [
-        Candidate(where, spec_of(node), "a shift", nodes) for node, where, nodes in regions if node in alive
+        Candidate(where, spec_of(node), "a shift", nodes)
+        for node, where, nodes in search.replaced
+        if node in alive
     ]
-    return Found(found, (*shifts, *left))
+    return Found(found, (*shifts, *search.left))
 
 
-def _replace_shifts(
-    model: ir.Model, evaluate: Evaluate, segments: int | None, taken: set[str | None]
-) -> tuple[list[tuple[ir.Node, str, int]], list[Candidate]]:
-    """Replace, in place, all shifts that do not overlap; say what else there is."""
-    movements = Movements(model.graph)
-    replaced: list[tuple[ir.Node, str, int]] = []
-    left = [Candidate(_place(node.outputs[0]), None, _BY_DATA, 1) for node in movements.by_data]
-    covered: set[ir.Node] = set()
-    values = [value for node in model.graph for value in node.outputs if value in movements.origin]
-    for value in reversed(values):
-        if movements.origin[value] is value or value.producer() in covered:
-            continue
-        reasons: list[tuple[ir.Value, str]] = []
-        for cut in _candidate_cuts(movements, value):
-            spec = _probed(movements, cut, value, evaluate, segments)
-            if isinstance(spec, ShiftSpec):
-                region = movements.nodes_between(cut, value)
-                covered.update(region)
-                node = _write_shift(model.graph, cut, value, spec, taken)
-                replaced.append((node, _place(value), len(region)))
-                reasons = []
-                break
-            reasons.append((cut, spec))
-        if not movements.is_end(value):
-            continue
-        origin = movements.origin[value]
-        if not reasons and movements.displaces(origin, value) and static_sizes(origin) != static_sizes(value):
-            reasons = [(origin, f"the shape changes from {static_sizes(origin)} to {static_sizes(value)}")]
-        reasons = [(cut, why) for cut, why in reasons if why != NOTHING_MOVES]
-        if reasons:
-            cut, why = reasons[0]
-            left.append(Candidate(_place(value), None, why, len(movements.nodes_between(cut, value))))
-    return replaced[::-1], left[::-1]
+class _Search:
+    """One graph, changed in place pass by pass.
+
+    Attributes:
+        replaced: each new Shift, the place it took and how many operations stood there.
+        left: what the last pass did not replace.
+    """
+
+    def __init__(self, model: ir.Model, evaluate: Evaluate, segments: int | None) -> None:
+        self.graph, self.evaluate, self.segments = model.graph, evaluate, segments
+        self.replaced: list[tuple[ir.Node, str, int]] = []
+        self.left: list[Candidate] = []
+        self._joined: dict[ir.Value, ir.Value] = {}
+        values = (*self.graph.inputs, *self.graph.initializers.values())
+        self._taken = {str(value.name) for value in values}
+        for node in self.graph:
+            self._taken.update(map(str, (node.name, *(output.name for output in node.outputs))))
+
+    def replace_shifts(self) -> bool:
+        """Replace all shifts that do not overlap, the largest first; say what else there is."""
+        movements = Movements(self.graph)
+        found: list[tuple[ir.Node, str, int]] = []
+        left = [Candidate(_place(node.outputs[0]), None, _BY_DATA, 1) for node in movements.by_data]
+        covered: set[ir.Node] = set()
+        values = [value for node in self.graph for value in node.outputs if value in movements.origin]
+        for value in reversed(values):
+            if movements.origin[value] is value or value.producer() in covered:
+                continue
+            where, reasons = _place(value), dict[ir.Value, str]()
+            for cut in _candidate_cuts(movements, value):
+                spec = self._probed(movements, cut, value)
+                if isinstance(spec, ShiftSpec):
+                    region = movements.nodes_between(cut, value)
+                    covered.update(region)
+                    found.append((self._write_shift(cut, value, spec), where, len(region)))
+                    break
+                reasons[cut] = spec
+            else:
+                left += _left_alone(movements, value, reasons)
+        self.replaced += found[::-1]
+        self.left = left[::-1]
+        return bool(found)
+
+    def _probed(self, movements: Movements, cut: ir.Value, value: ir.Value) -> ShiftSpec | str:
+        try:
+            return probe(movements, cut, value, self.evaluate, self.segments)
+        except EdgevidError as error:
+            raise GraphError(
+                f"the operations that might be a shift cannot be run: {error.what}",
+                where=_place(value),
+                fix="check the file with onnx.checker, or export it again",
+            ) from error
+
+    def _write_shift(self, cut: ir.Value, value: ir.Value, spec: ShiftSpec) -> ir.Node:
+        """Compute ``value`` from ``cut`` by one Shift; frames of a 5-D tensor are put together for it."""
+        producer, sizes = value.producer(), static_sizes(value)
+        assert producer is not None
+        assert sizes is not None
+        write = self._writer(value)
+        joins = len(sizes) == 5 and spec.layout is Layout.FRAMES
+        frames = self._frames(cut) if joins else cut
+        attributes = {**spec_attributes(spec), "moves": ir.AttrInt64s("moves", spec.flat)}
+        shifted = write.steps.op(SHIFT, [frames], attributes, domain=DOMAIN, name=write.prefix)
+        shifted.name, shifted.type, shifted.shape = f"{write.prefix}.out", value.type, frames.shape
+        result = write.reshape(shifted, sizes) if joins else shifted
+        result.type, result.shape = value.type, value.shape
+        self.graph.insert_after(producer, write.steps.nodes)
+        name, is_output = value.name, value.is_graph_output()
+        ir.convenience.replace_all_uses_with(value, result, replace_graph_outputs=True)
+        if is_output:
+            value.name, result.name = f"{write.prefix}.before", name
+        node = shifted.producer()
+        assert node is not None
+        return node
+
+    def _frames(self, cut: ir.Value) -> ir.Value:
+        """``cut`` of ``[N,T,C,H,W]`` as ``[N*T,C,H,W]``; made once."""
+        made = self._joined.get(cut)
+        source = None if made is None else made.producer()
+        if made is None or source is None or source.graph is None:  # or cleaned away since
+            sizes = static_sizes(cut)
+            assert sizes is not None
+            write = self._writer(cut)
+            stacked = [sizes[0] * sizes[1], *sizes[2:]]
+            frames = write.reshape(cut, stacked)
+            frames.type, frames.shape = cut.type, ir.Shape(stacked)
+            producer = cut.producer()
+            if producer is None:
+                self.graph.insert_before(self.graph[0], write.steps.nodes)
+            else:
+                self.graph.insert_after(producer, write.steps.nodes)
+            self._joined[cut] = made = frames
+        return made
+
+    def _writer(self, value: ir.Value) -> Writer:
+        """For operations whose names nothing in the graph has."""
+        number, prefix = 1, f"{value.name}.shift"
+        while any(name.startswith(prefix) for name in self._taken):
+            number += 1
+            prefix = f"{value.name}.shift{number}"
+        self._taken.add(prefix)
+        return Writer(self.graph, prefix, static_sizes(value) or [], value.dtype or ir.DataType.FLOAT)
+
+
+def _left_alone(movements: Movements, value: ir.Value, reasons: dict[ir.Value, str]) -> list[Candidate]:
+    """Why the region that ends with ``value`` is no shift; nothing where no region ends or none moves."""
+    if not movements.is_end(value):
+        return []
+    origin = movements.origin[value]
+    if not reasons and movements.displaces(origin, value) and static_sizes(origin) != static_sizes(value):
+        reasons = {origin: f"the shape changes from {static_sizes(origin)} to {static_sizes(value)}"}
+    for cut, why in reasons.items():
+        if why != NOTHING_MOVES:
+            return [Candidate(_place(value), None, why, len(movements.nodes_between(cut, value)))]
+    return []
 
 
 def _candidate_cuts(movements: Movements, value: ir.Value) -> Iterator[ir.Value]:
     """The farthest first: where a shift of ``value`` may begin."""
-    sizes = static_sizes(value)
+    sizes, kind = static_sizes(value), value.dtype
+    if kind is None or not kind.is_floating_point():
+        return
     for cut in movements.cuts[value]:
-        if sizes == static_sizes(cut) and movements.displaces(cut, value):
+        if sizes == static_sizes(cut) and cut.dtype is kind and movements.displaces(cut, value):
             yield cut
 
 
-def _probed(
-    movements: Movements, cut: ir.Value, value: ir.Value, evaluate: Evaluate, segments: int | None
-) -> ShiftSpec | str:
-    try:
-        return probe(movements, cut, value, evaluate, segments)
-    except EdgevidError as error:
-        raise GraphError(
-            f"the operations that might be a shift cannot be run: {error.what}",
-            where=_place(value),
-            fix="check the file with onnx.checker, or export it again",
-        ) from error
-
-
-def _write_shift(
-    graph: ir.Graph, cut: ir.Value, value: ir.Value, spec: ShiftSpec, taken: set[str | None]
-) -> ir.Node:
-    """Compute ``value`` from ``cut`` by one Shift; frames of a 5-D tensor are put together for it."""
-    producer, sizes = value.producer(), static_sizes(value)
-    assert producer is not None
-    assert sizes is not None
-    write = Writer(graph, f"{value.name}.shift", sizes, value.dtype or ir.DataType.FLOAT)
-    joins = len(sizes) == 5 and spec.layout is Layout.FRAMES
-    frames = write.reshape(cut, [sizes[0] * sizes[1], *sizes[2:]]) if joins else cut
-    attributes = {**spec_attributes(spec), "moves": ir.AttrInt64s("moves", spec.flat)}
-    shifted = write.steps.op(
-        SHIFT, [frames], attributes, domain=DOMAIN, name=_free(f"{value.name}.shift", taken)
-    )
-    shifted.name = f"{value.name}.shifted"
-    if joins:
-        shifted.type, shifted.shape = value.type, ir.Shape([sizes[0] * sizes[1], *sizes[2:]])
-        frames.type, frames.shape = cut.type, shifted.shape
-    result = write.reshape(shifted, sizes) if joins else shifted
-    result.type, result.shape = value.type, value.shape
-    graph.insert_after(producer, write.steps.nodes)
-    name, is_output = value.name, value.is_graph_output()
-    ir.convenience.replace_all_uses_with(value, result, replace_graph_outputs=True)
-    if is_output:
-        value.name, result.name = f"{name}.before", name
-    node = shifted.producer()
-    assert node is not None
-    return node
+def _merge_equal(model: ir.Model) -> None:
+    """Let shifts of one tensor by one spec be one: a shift that is used twice was found twice."""
+    first: dict[tuple[ir.Value | None, ShiftSpec], ir.Node] = {}
+    for node in shift_nodes(model):
+        kept = first.setdefault((node.inputs[0], spec_of(node)), node)
+        if kept is not node and not node.outputs[0].is_graph_output():
+            ir.convenience.replace_all_uses_with(node.outputs[0], kept.outputs[0])
+            model.graph.remove(node, safe=True)
 
 
 def _agree_on_segments(model: ir.Model, segments: int | None) -> None:
@@ -196,14 +245,6 @@ def _agree_on_segments(model: ir.Model, segments: int | None) -> None:
 def _place(value: ir.Value) -> str:
     producer = value.producer()
     return f"{value.name} ({producer.op_type} {producer.name})" if producer is not None else str(value.name)
-
-
-def _free(name: str, taken: set[str | None]) -> str:
-    number = 0
-    while (free := f"{name}{number or ''}") in taken:
-        number += 1
-    taken.add(free)
-    return free
 
 
 _BY_DATA = "its indices are computed from the input: no fixed movement"

@@ -20,6 +20,7 @@ from onnx_ir.passes import common as passes
 from edgevid.errors import GraphError
 from edgevid.graph.infer_node import infer_node
 from edgevid.graph.place import place
+from edgevid.graph.shift_op import OPSET
 from edgevid.graph.without_weights import DAMAGED, with_weights_as_inputs
 
 __all__ = ["fold_constants"]
@@ -42,6 +43,9 @@ _KEPT = frozenset(
         "Bernoulli",
     )
 )
+_WRITTEN_NEWER = frozenset(("SplitToSequence", "ConcatFromSequence"))
+"""Operations that the library rewrites in ones of newer opsets, whatever the graph's is."""
+
 _UNKNOWN_BUT_SMALL = frozenset(("NonZero", "Compress"))
 """Operations whose shape is known only from their result, which is about as large as their input."""
 
@@ -62,6 +66,8 @@ def fold_constants(model: ir.Model) -> None:
             kinds = {attribute.type for attribute in node.attributes.values()}
             if not kinds & {ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS}:
                 infer_node(node, opsets)
+            if node.op_type in _WRITTEN_NEWER and opsets[""] < OPSET:
+                return None
             return super().process_node(node, *args, **kwargs)
 
     fold = InferAndFold(

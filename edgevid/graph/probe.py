@@ -170,10 +170,9 @@ def _measured(node: ir.Node, sizes: list[int]) -> NDArray[np.int64]:
 
 
 def _single(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
-    """Floats of every width as float32, in which all probes are exact."""
-    if tensor.dtype.is_floating_point() and tensor.dtype != ir.DataType.FLOAT:
-        return ir.tensor(tensor.numpy().astype(np.float32))
-    return tensor
+    """The tensor under no name, floats of every width as float32, in which all probes are exact."""
+    array = tensor.numpy()
+    return ir.tensor(array.astype(np.float32) if tensor.dtype.is_floating_point() else array)
 
 
 def _single_attribute(node: ir.Node, attribute: ir.Attr) -> ir.Attr:

@@ -54,6 +54,7 @@ def standardize(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> ir.Mode
         passes.RemoveUnusedNodesPass()(standard)
         passes.RemoveUnusedOpsetsPass()(standard)
         passes.ClearMetadataAndDocStringPass()(standard)
+        _restore_outputs(standard, [value.name for value in model.graph.outputs])
         passes.NameFixPass()(standard)
     except DAMAGED as error:
         raise GraphError(f"it cannot be rewritten: {error}", where=place(standard)) from error
@@ -123,6 +124,16 @@ def _remove_dropouts(model: ir.Model) -> None:
         node.attributes.clear()
 
 
+def _restore_outputs(model: ir.Model, names: Sequence[str | None]) -> None:
+    """Outputs that turned out to be one value are told apart again."""
+    for index, (value, name) in enumerate(zip(list(model.graph.outputs), names, strict=True)):
+        if value.name != name:
+            copy = ir.Node("", "Identity", [value], num_outputs=1)
+            copy.outputs[0].name, copy.outputs[0].type, copy.outputs[0].shape = name, value.type, value.shape
+            model.graph.append(copy)
+            model.graph.outputs[index] = copy.outputs[0]
+
+
 def _check_shapes(model: ir.Model) -> None:
     for value in model.graph.outputs:
         if value.dtype is not ir.DataType.FLOAT:
@@ -146,8 +157,13 @@ def _check_shapes(model: ir.Model) -> None:
 
 
 def _check_size(model: ir.Model, value: ir.Value, node: ir.Node | None = None) -> None:
-    assert value.shape is not None
-    size = math.prod(value.shape.numpy()) * (value.dtype.itemsize if value.dtype is not None else 1)
+    if value.shape is None or value.dtype in (None, ir.DataType.UNDEFINED, ir.DataType.STRING):
+        raise GraphError(
+            f"{value.name} is of type {value.dtype}, not of numbers",
+            where=place(model, node),
+            fix="export a network of numbers alone",
+        )
+    size = math.prod(value.shape.numpy()) * value.dtype.itemsize
     if size > LARGEST:
         raise GraphError(
             f"{value.name} would take {size / 2**30:.0f} GiB",

@@ -1,6 +1,7 @@
 import pytest
 
-from edgevid.bench.foreign_resnet50 import in_place, measure_foreign
+from edgevid.bench.foreign_resnet50 import measure_foreign
+from edgevid.bench.in_place import in_place
 from edgevid.bench.settings import Settings
 
 for name in ("torch", "onnxruntime", "openvino"):

@@ -339,3 +339,18 @@ def test_a_network_that_was_simplified_before_is_taken_as_well(tmp_path):
     onnx.save(onnxsim.simplify(str(path))[0], simplified)
     standard = assert_same(simplified, {"x": (1, 12, 16, 16)})
     assert [kind for kind in operations(standard) if kind not in MOVES] == LAYERS
+
+
+def test_an_input_that_is_no_number_is_refused(tmp_path):
+    path = save(tmp_path / "s.onnx", "net (string[2] x) => (string[2] y) { y = Identity(x) }")
+    refused(path, "not of numbers", {"x": (2,)})
+
+
+def test_two_outputs_that_are_one_value_keep_their_names(tmp_path):
+    """A reshape to the same shape does nothing, and would leave one name for both."""
+    body = "y = Relu(x)\n other = Reshape(y, same)"
+    weights = {"same": np.array([2, 3, 6, 6])}
+    path = save(tmp_path, graph(body).replace("y)", "y, float[A, B, C, D] other)"), **weights)
+    standard = standardize(read_onnx(path), SIZES)
+    assert [value.name for value in standard.graph.outputs] == ["y", "other"]
+    assert len({id(value) for value in standard.graph.outputs}) == 2

@@ -33,7 +33,7 @@ class Nodes:
         return self("Split", value, np.array(sizes), outputs=names, axis=axis)
 
     def ends(self, value, shape, **inputs):
-        """The finished model: ``value`` through a Relu is ``y``; ``inputs`` are shapes of others than ``x``."""
+        """The finished model: ``value`` through a Relu is ``y``; ``inputs`` are shapes of others."""
         self("Relu", value, outputs=["y"])
         kind, shapes = TensorProto.FLOAT, {"x": shape, **inputs}
         graph = helper.make_graph(

@@ -1,0 +1,88 @@
+"""A network as the published code of TSM writes it, by assignment in place, and its ONNX files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import torch
+
+    from edgevid.models.network import VideoNetwork
+
+__all__ = ["EXPORTERS", "Exporter", "export_in_place", "in_place"]
+
+Exporter = Literal["legacy", "dynamo"]
+EXPORTERS: tuple[Exporter, ...] = ("legacy", "dynamo")
+"""PyTorch's two: one traces, one exports the program."""
+
+OPSET = 18
+
+
+def in_place(network: VideoNetwork) -> torch.nn.Module:
+    """A network that computes the same from ``[N, T*3, H, W]``, its shifts by assignment in place."""
+    import copy
+
+    import torch
+
+    from edgevid.models.shift_module import Shift
+
+    class InPlaceShift(torch.nn.Module):
+        def __init__(self, segments: int, fold: int) -> None:
+            super().__init__()
+            self.segments, self.fold = segments, fold
+
+        def forward(self, frames: torch.Tensor) -> torch.Tensor:
+            stacked, channels, height, width = frames.size()
+            clips = frames.view(stacked // self.segments, self.segments, channels, height, width)
+            shifted = torch.zeros_like(clips)
+            shifted[:, :-1, : self.fold] = clips[:, 1:, : self.fold]
+            shifted[:, 1:, self.fold : 2 * self.fold] = clips[:, :-1, self.fold : 2 * self.fold]
+            shifted[:, :, 2 * self.fold :] = clips[:, :, 2 * self.fold :]
+            return shifted.view(stacked, channels, height, width)
+
+    class StackedChannels(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = copy.deepcopy(network)
+            self.segments = network.config.segments
+
+        def forward(self, clips: torch.Tensor) -> torch.Tensor:
+            logits = self.network.classify(clips.view((-1, 3, *clips.size()[-2:])))
+            each = logits.view((-1, self.segments, *logits.size()[1:]))
+            return each.mean(dim=1, keepdim=True).squeeze(1)
+
+    foreign = StackedChannels()
+    for module in list(foreign.modules()):
+        for name, layer in list(module.named_children()):
+            if isinstance(layer, Shift):
+                setattr(module, name, InPlaceShift(layer.spec.segments, layer.spec.moves[0].stop))
+    return foreign.eval()
+
+
+def export_in_place(network: VideoNetwork, exporter: Exporter, path: Path, *, dynamic: bool = False) -> Path:
+    """Write `in_place` of ``network`` as ONNX.
+
+    Args:
+        network: with a bidirectional shift.
+        exporter: ``legacy`` traces, ``dynamo`` exports the program.
+        path: of the file.
+        dynamic: leave the batch open.
+    """
+    import warnings
+
+    import torch
+
+    config = network.config
+    clips = torch.zeros(2 if dynamic else 1, config.segments * 3, config.size, config.size)
+    names: dict[str, Any] = {"input_names": ["input"], "output_names": ["output"], "opset_version": OPSET}
+    if exporter == "legacy":
+        axes = {"input": {0: "batch"}, "output": {0: "batch"}} if dynamic else None
+        options: dict[str, Any] = {"dynamo": False, "dynamic_axes": axes}
+    else:
+        shapes = ({0: torch.export.Dim("batch", min=1)},) if dynamic else None
+        options = {"dynamo": True, "dynamic_shapes": shapes, "external_data": False, "verbose": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of exporters that grow old, and of tracing
+        torch.onnx.export(in_place(network), (clips,), str(path), **names, **options)
+    return path
