@@ -350,7 +350,9 @@ def test_two_outputs_that_are_one_value_keep_their_names(tmp_path):
     """A reshape to the same shape does nothing, and would leave one name for both."""
     body = "y = Relu(x)\n other = Reshape(y, same)"
     weights = {"same": np.array([2, 3, 6, 6])}
-    path = save(tmp_path, graph(body).replace("y)", "y, float[A, B, C, D] other)"), **weights)
+    path = save(
+        tmp_path / "net.onnx", graph(body).replace("y)", "y, float[A, B, C, D] other)"), weights=weights
+    )
     standard = standardize(read_onnx(path), SIZES)
     assert [value.name for value in standard.graph.outputs] == ["y", "other"]
     assert len({id(value) for value in standard.graph.outputs}) == 2
