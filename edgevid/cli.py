@@ -232,7 +232,7 @@ def run(
     """
     from edgevid.bundle import Bundle
     from edgevid.recognition import find_items, recognize
-    from edgevid.recognition.report import report
+    from edgevid.show_recognition import report
     from edgevid.video.labels import read_labels
 
     opened = Bundle.open(bundle)

@@ -17,11 +17,11 @@ FOLDERS = {"edgevid": "edgevid", "targets": "edgevid.targets", "bench": "edgevid
 LEVELS = (
     {"errors", "shift", "contract", "target_finder"},
     {"models", "checkpoints", "graph", "video", "manifest", "bundle"},
-    {"targets"},
+    {"targets", "recognition"},
     {"bench"},
     {"calibration"},
     {"compiler", "foreign", "source"},
-    {"recognition", "doctor", "demo", "show", "show_network"},
+    {"doctor", "demo", "show", "show_network", "show_recognition"},
     {"cli"},
     {"__main__"},
 )
@@ -32,7 +32,7 @@ VENDORS = {
 }
 AT_MODULE_LEVEL = {
     "torch": ("edgevid.models.", "edgevid.checkpoints.", "edgevid.graph.export", "edgevid.demo."),
-    "onnx_ir": ("edgevid.graph.",),
+    "onnx_ir": ("edgevid.graph.", "edgevid.calibration."),
     "onnx": ("edgevid.graph.",),
 }
 """Vendor to where it may be imported as soon as the module is."""
