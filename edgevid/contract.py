@@ -33,10 +33,12 @@ __all__ = [
     "Capability",
     "CompileOptions",
     "Device",
+    "Layer",
     "Normalization",
     "Precision",
     "RunSettings",
     "Sampling",
+    "Scheme",
     "Session",
     "Sourced",
     "Target",
@@ -148,6 +150,8 @@ class Device:
 
     ``precisions`` are native; ``emulated`` ones give the right answer, slower, for the
     reason given. ``is_this_machine`` is decided by looking at the machine, never assumed.
+    ``simulates`` names the runtime whose int8 arithmetic is imitated here: its results count,
+    its time means nothing.
     """
 
     name: str
@@ -158,6 +162,30 @@ class Device:
     emulated: Mapping[Precision, str] = field(default_factory=dict)
     note: str = ""
     is_this_machine: bool = False
+    simulates: str = ""
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How a target wants an int8 graph to be written; the ranges are the same for all.
+
+    Attributes:
+        activations: ``uint8`` gives tensors without negative values the zero point 0 and all 255
+            steps, and others the zero point 128; ``int8`` is symmetric throughout.
+        add_inputs: which inputs of a residual addition are quantized: ``both``, or the ``skip``
+            alone, so that the other stays in the accumulators of its convolution.
+        shift_side: where shifts stand: on the ``integer`` tensor, or on the ``float`` side.
+        bias: ``float``, or ``int32`` of the scale of the accumulators.
+        weight_bits: 7 where a runtime sums products of bytes in 16 bits, which 8 may saturate.
+        unit_strides: 1x1 convolutions must have no strides.
+    """
+
+    activations: Literal["uint8", "int8"]
+    add_inputs: Literal["both", "skip"]
+    shift_side: Literal["integer", "float"]
+    bias: Literal["float", "int32"]
+    weight_bits: Literal[7, 8] = 8
+    unit_strides: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,6 +203,7 @@ class Capability:
         forbidden_ops: operations it refuses or computes wrongly.
         lowerings: names of the shift lowerings to try for one clip, the default first.
         batch_lowerings: the same for several clips.
+        scheme: of int8 graphs; None where there is no int8.
     """
 
     compiles: bool
@@ -187,6 +216,24 @@ class Capability:
     forbidden_ops: frozenset[str]
     lowerings: tuple[str, ...]
     batch_lowerings: tuple[str, ...]
+    scheme: Scheme | None = None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution or dense layer as a runtime really computes it.
+
+    Attributes:
+        name: of the graph's operation.
+        kind: ``Conv`` or ``Dense``.
+        precision: of its arithmetic, as ``int8`` or ``fp32``.
+        kernel: the runtime's own name for its implementation.
+    """
+
+    name: str
+    kind: Literal["Conv", "Dense"]
+    precision: str
+    kernel: str
 
 
 @dataclass(frozen=True)
@@ -245,6 +292,9 @@ class Session(Protocol):
 
     def reset(self) -> None:
         """Forget all frames; `TargetError` unless compiled for streaming."""
+
+    def layers(self) -> tuple[Layer, ...]:
+        """The convolutions and dense layers as the runtime computes them; empty where it does not tell."""
 
     def close(self) -> None:
         """Release the runtime's resources."""

@@ -55,6 +55,7 @@ class _Profile(BaseModel):
     precisions: list[Precision] = []
     emulated: dict[Precision, str] = {}
     note: str = ""
+    simulates: str = ""
     match: _Match | None = None
     read_from_machine: bool = False
 
@@ -99,6 +100,7 @@ def device(name: str, *, folder: Path | None = None, processor: Processor | None
         precisions=tuple(precisions),
         emulated=emulated,
         note=profile.note,
+        simulates=profile.simulates,
         is_this_machine=profile.read_from_machine
         or (profile.match is not None and profile.match.fits(processor)),
     )

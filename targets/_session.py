@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from edgevid.contract import Artifact, TensorSpec
+from edgevid.contract import Artifact, Layer, TensorSpec
 from edgevid.errors import TargetError
 
 __all__ = ["CheckedSession"]
@@ -54,6 +54,10 @@ class CheckedSession(ABC):
     def reset(self) -> None:
         """Refused: the artifact takes whole clips."""
         raise self._no_stream()
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Empty: this runtime does not tell how it computes its layers."""
+        return ()
 
     def close(self) -> None:
         """Release the runtime's resources."""

@@ -1,7 +1,8 @@
 """ONNX Runtime on the CPU: the float32 reference that every other target is held to.
 
 It runs the canonical graph itself, shifts as local functions included, so no lowering stands
-between the reference and the network.
+between the reference and the network. It also simulates the int8 arithmetic of other runtimes:
+their Q/DQ graph, operation by operation, in float32 on numbers that int8 can hold.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from edgevid.errors import TargetError
 from edgevid.targets._artifact import describe
 from edgevid.targets._example import write_example
 from edgevid.targets._install import installed_version, require
+from edgevid.targets._schemes import SCHEMES
 from edgevid.targets._session import CheckedSession
 
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ class OnnxRuntimeSession(CheckedSession):
         options = runtime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = settings.threads or 0
+        if artifact.precision == "int8":
+            # Fused operations would round elsewhere than the runtime that is simulated.
+            options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         # Idle workers that spin would take the processor from whatever else is measured.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
@@ -65,19 +70,24 @@ class OnnxRuntimeTarget:
     name = "onnxruntime"
 
     def probe(self, device: Device) -> Capability:
-        """Float32 alone: it is the yardstick, not a deployment."""
+        """Float32 alone: it is the yardstick, not a deployment. Or the int8 of what it simulates."""
         version = installed_version("onnxruntime")
+        scheme = SCHEMES.get(device.simulates)
+        missing: dict[Precision, str] = dict.fromkeys(("bf16", "fp16", "int8"), "the reference is float32")
+        if scheme is not None:
+            missing = dict.fromkeys(("fp32", "bf16", "fp16"), "only int8 arithmetic is simulated")
         return Capability(
             compiles=bool(version),
             executes=bool(version),
             reason="" if version else "onnxruntime is not installed: pip install 'edgevid[compile]'",
             version=version,
-            precisions=("fp32",),
-            missing=dict.fromkeys(("bf16", "fp16", "int8"), "the reference is float32"),
+            precisions=("fp32",) if scheme is None else ("int8",),
+            missing=missing,
             opset=20,
             forbidden_ops=frozenset(),
             lowerings=("function", "slice_concat", "fused_slice_concat", "fused_pad", "negative_pad"),
             batch_lowerings=("function", "slice_concat", "fused_slice_concat", "fused_pad"),
+            scheme=scheme,
         )
 
     def default_lowering(self, graph: ir.Model, device: Device, precision: Precision, batch: int) -> str:

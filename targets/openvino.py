@@ -8,18 +8,31 @@ half-precision convolution.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings
+from edgevid.contract import (
+    Artifact,
+    Capability,
+    CompileOptions,
+    Device,
+    Layer,
+    Precision,
+    RunSettings,
+    Scheme,
+)
 from edgevid.errors import TargetError
 from edgevid.targets._artifact import describe
 from edgevid.targets._blocked_layout import fits_blocked_layout, force_blocked_layout
 from edgevid.targets._example import write_example
 from edgevid.targets._install import installed_version, require
+from edgevid.targets._schemes import SCHEMES
 from edgevid.targets._session import CheckedSession
 
 if TYPE_CHECKING:
@@ -35,6 +48,14 @@ model = openvino.Core().compile_model(here / {entry!r}, "CPU", settings)
 logits = model(clip)[0]
 """
 
+
+_CONVOLUTIONS = frozenset({"Convolution", "GroupConvolution"})
+_ARITHMETIC = {"i8": "int8", "f32": "fp32", "bf16": "bf16", "f16": "fp16"}
+"""What the names of primitives end with."""
+
+_VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+_ISA_WITHOUT_VNNI = frozenset({"SSE41", "AVX", "AVX2", "AVX512_CORE"})
+"""Values of oneDNN's ONEDNN_MAX_CPU_ISA that keep it from the instructions above."""
 
 _BLOCKED = "volume_split_conv"
 """The lowering that is made for layouts blocked by 16 channels."""
@@ -88,12 +109,30 @@ class OpenVinoSession(CheckedSession):
         The runtime's own word (``primitiveType`` and ``runtimePrecision`` of its execution
         graph) on whether float32 is float32, and whether a convolution fell to a slow kernel.
         """
-        counted: Counter[tuple[str, str]] = Counter()
+        return Counter(
+            (info["primitiveType"], info["runtimePrecision"])
+            for _, info in self._executed()
+            if info["layerType"] in _CONVOLUTIONS
+        )
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Each convolution and dense layer with the precision that its primitive is named after."""
+        return tuple(
+            Layer(
+                name=name.split("/WithoutBiases")[0].split("/Dequantization")[0],
+                kind="Conv" if info["layerType"] in _CONVOLUTIONS else "Dense",
+                precision=_ARITHMETIC.get(info["primitiveType"].rsplit("_", 1)[-1].lower(), "unknown"),
+                kernel=info["primitiveType"],
+            )
+            for name, info in self._executed()
+            if info["layerType"] in _CONVOLUTIONS or info["layerType"] == "FullyConnected"
+        )
+
+    def _executed(self) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Name and facts of every operation of the execution graph."""
         for node in self._model.get_runtime_model().get_ordered_ops():
-            info = {key: str(value.astype(str)) for key, value in node.get_rt_info().items()}
-            if info.get("layerType") in {"Convolution", "GroupConvolution"}:
-                counted[info["primitiveType"], info["runtimePrecision"]] += 1
-        return counted
+            facts = {key: str(value.astype(str)) for key, value in node.get_rt_info().items()}
+            yield node.get_friendly_name(), {"layerType": "", **facts}
 
 
 class OpenVinoTarget:
@@ -104,12 +143,11 @@ class OpenVinoTarget:
     def probe(self, device: Device) -> Capability:
         """Precisions are the device's; the runtime adds none and takes none away."""
         version = installed_version("openvino")
-        offered: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+        offered: tuple[Precision, ...] = ("fp32", "bf16", "fp16", "int8")
         have = {*device.precisions, *device.emulated}
         missing: dict[Precision, str] = {
             kind: f"{device.title} has no {kind} arithmetic" for kind in offered if kind not in have
         }
-        missing["int8"] = "this version of edgevid has no calibration, and int8 without it would be wrong"
         return Capability(
             compiles=bool(version),
             executes=bool(version),
@@ -125,6 +163,7 @@ class OpenVinoTarget:
                 *("fused_pad", "fused_slice_concat", "slice_concat"),
             ),
             batch_lowerings=("fused_slice_concat", "fused_pad", "split_conv", "slice_concat"),
+            scheme=_scheme(device) if "int8" in have else None,
         )
 
     def default_lowering(self, graph: ir.Model, device: Device, precision: Precision, batch: int) -> str:
@@ -139,6 +178,8 @@ class OpenVinoTarget:
         capability = self.probe(device)
         if batch > 1:
             return capability.batch_lowerings[0]
+        if precision == "int8":
+            return capability.lowerings[0]
         blocked = fits_blocked_layout(graph, device, precision) and gains_by_splitting(graph)
         return _BLOCKED if blocked else capability.lowerings[0]
 
@@ -165,6 +206,14 @@ class OpenVinoTarget:
     def open(self, artifact: Artifact, settings: RunSettings | None = None) -> OpenVinoSession:
         """Open on this machine's CPU; compiling its kernels takes a second or two."""
         return OpenVinoSession(artifact, settings or artifact.settings)
+
+
+def _scheme(device: Device) -> Scheme:
+    """With weights of 7 bits where the CPU sums products of bytes in 16 bits, which saturate."""
+    vnni = not _VNNI.isdisjoint(device.isa)
+    if device.is_this_machine and os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _ISA_WITHOUT_VNNI:
+        vnni = False
+    return replace(SCHEMES["openvino"], weight_bits=8 if vnni else 7)
 
 
 def target() -> OpenVinoTarget:

@@ -24,7 +24,7 @@ from edgevid.graph.plain_shift import (
     negative_pad,
     slice_concat,
 )
-from edgevid.graph.shift_op import DOMAIN, SHIFT, shift_nodes, spec_of
+from edgevid.graph.shift_op import DOMAIN, SHIFT, shift_nodes, spec_of, zero_point_of
 from edgevid.graph.split_conv import decimate_pointwise, split_convolutions
 from edgevid.graph.volume import frames_to_volume
 from edgevid.shift import Layout
@@ -113,7 +113,8 @@ def _check(node: ir.Node, lowering: Lowering) -> None:
 def _replace(model: ir.Model, node: ir.Node, lowering: Lowering, prefix: str) -> None:
     value, spec = node.inputs[0], spec_of(node)
     assert value is not None
-    writer = Writer(model.graph, prefix, _shape(value, node), value.dtype or ir.DataType.FLOAT)
+    kind = value.dtype or ir.DataType.FLOAT
+    writer = Writer(model.graph, prefix, _shape(value, node), kind, zero_point_of(node))
     shifted = value if spec.is_identity else lowering.write(writer, value, spec)
     old = node.outputs[0]
     if shifted is value:

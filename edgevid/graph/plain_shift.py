@@ -18,10 +18,15 @@ __all__ = ["WriteShift", "Writer", "fused_pad", "fused_slice_concat", "negative_
 
 
 class Writer:
-    """Adds operations with readable names; knows the sizes of the tensor that is shifted."""
+    """Adds operations with readable names; knows the sizes of the tensor that is shifted.
 
-    def __init__(self, graph: ir.Graph, prefix: str, shape: list[int], dtype: ir.DataType) -> None:
-        self.graph, self.prefix, self.shape, self.dtype = graph, prefix, shape, dtype
+    ``zero`` is what stands for zero in it: the zero point of a quantized tensor.
+    """
+
+    def __init__(
+        self, graph: ir.Graph, prefix: str, shape: list[int], dtype: ir.DataType, zero: int = 0
+    ) -> None:
+        self.graph, self.prefix, self.shape, self.dtype, self.zero = graph, prefix, shape, dtype, zero
         self.steps = tape.Tape()
         self._count = 0
 
@@ -76,12 +81,16 @@ class Writer:
         return values[0] if len(values) == 1 else self.op("Concat", values, axis=axis)
 
     def pad(self, value: ir.Value, begins: Sequence[int], ends: Sequence[int]) -> ir.Value:
-        return self.op("Pad", [value, self.ints([*begins, *ends])])
+        inputs = [value, self.ints([*begins, *ends])]
+        if self.zero:
+            filled = np.array(self.zero, self.dtype.numpy())
+            inputs.append(self.constant(f"shift.zero.{self.dtype}.{self.zero}", filled))
+        return self.op("Pad", inputs)
 
     def zeros(self, sizes: Sequence[int], like: ir.Value) -> ir.Value:
         """Zeros of ``sizes``; a first size of -1 is taken from ``like``, which has all the others."""
         shape = self.op("Shape", [like]) if sizes[0] < 0 else self.ints(sizes)
-        return self.op("ConstantOfShape", [shape], value=ir.tensor(np.zeros(1, self.dtype.numpy())))
+        return self.op("ConstantOfShape", [shape], value=ir.tensor(np.full(1, self.zero, self.dtype.numpy())))
 
 
 def _moved_by_concat(write: Writer, part: ir.Value, axis: int, step: int, sizes: list[int]) -> ir.Value:

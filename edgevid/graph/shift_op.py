@@ -26,6 +26,7 @@ __all__ = [
     "shift_nodes",
     "spec_attributes",
     "spec_of",
+    "zero_point_of",
 ]
 
 DOMAIN = "edgevid"
@@ -66,6 +67,11 @@ def spec_of(node: ir.Node) -> ShiftSpec:
         raise GraphError("an edgevid::Shift node without its attributes", where=node.name) from error
 
 
+def zero_point_of(node: ir.Node) -> int:
+    """What comes in from outside: 0, or the zero point of a quantized tensor."""
+    return node.attributes.get_int("zero_point", 0)
+
+
 def replace_specs(model: ir.Model, change: Callable[[ShiftSpec], ShiftSpec]) -> ir.Model:
     """A copy of a canonical graph with ``change`` applied to the spec of every shift."""
     changed = model.clone()
@@ -80,22 +86,26 @@ def attach_functions(model: ir.Model) -> None:
     for identifier in [key for key in model.functions if key[:2] == (DOMAIN, SHIFT)]:
         del model.functions[identifier]
     for node in shift_nodes(model):
-        spec = spec_of(node)
-        node.overload = hashlib.sha256(str(spec).encode()).hexdigest()[:12]
+        spec, zero = spec_of(node), zero_point_of(node)
+        told = f"{spec}, zero point {zero}" if zero else str(spec)
+        node.overload = hashlib.sha256(told.encode()).hexdigest()[:12]
         if (DOMAIN, SHIFT, node.overload) not in model.functions:
-            function = _function(spec, node.overload)
+            function = _function(spec, node.overload, zero)
             model.functions[function.identifier()] = function
     model.opset_imports[DOMAIN] = 1
     model.ir_version = 10
 
 
-def _function(spec: ShiftSpec, overload: str) -> ir.Function:
+def _function(spec: ShiftSpec, overload: str, zero: int) -> ir.Function:
     """The body: knows T, but neither the batch nor the channels, rows and columns."""
     frames = ir.Value(name="x")
     steps = tape.Tape()
 
     def ints(*values: int) -> ir.Value:
         return steps.op("Constant", [], {"value": ir.tensor(np.array(values, np.int64))})
+
+    def scalar(value: int) -> ir.Value:
+        return steps.op("Constant", [], {"value": ir.tensor(np.array(value, np.int64))})
 
     volume, channel_axis = frames, 1
     shape = steps.op("Shape", [frames])
@@ -113,7 +123,8 @@ def _function(spec: ShiftSpec, overload: str) -> ir.Function:
             begins[axis], ends[axis] = max(step, 0), max(-step, 0)
             starts[axis], stops[axis] = max(-step, 0), -step if step > 0 else _END
         if any(displacement):
-            padded = steps.op("Pad", [part, ints(*begins, *ends)])
+            filling = [steps.op("CastLike", [scalar(zero), part])] if zero else []
+            padded = steps.op("Pad", [part, ints(*begins, *ends), *filling])
             part = steps.op("Slice", [padded, ints(*starts), ints(*stops)])
         parts.append(part)
     parts.append(steps.op("Slice", [volume, ints(spec.channels_needed), ints(_END), ints(channel_axis)]))
@@ -130,6 +141,7 @@ def _function(spec: ShiftSpec, overload: str) -> ir.Function:
             ("segments", ir.AttributeType.INT),
             ("moves", ir.AttributeType.INTS),
             ("layout", ir.AttributeType.STRING),
+            *((("zero_point", ir.AttributeType.INT),) if zero else ()),
         )
     ]
     return ir.Function(DOMAIN, SHIFT, overload, graph=graph, attributes=attributes)

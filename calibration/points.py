@@ -1,0 +1,118 @@
+"""Which tensors of a canonical graph an int8 network needs ranges of.
+
+The rules are the same for every target (what fuses best was measured with OpenVINO and agrees
+with NVIDIA's guidance for explicit quantization): the inputs of convolutions and dense layers,
+of residual additions, of the first pooling and of spatial means. A shift and a maximum only
+choose among their inputs, so that what comes out of them has the scale of what went in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from edgevid.graph.shift_op import DOMAIN, SHIFT
+
+__all__ = ["Edge", "edges", "is_layer", "is_non_negative", "is_shift", "points", "source"]
+
+_KEEPING = frozenset({"MaxPool", SHIFT})
+"""Operations whose results are some of their inputs, or zero."""
+
+_MEANS = frozenset({"AveragePool", "GlobalAveragePool", "ReduceMean"})
+_POSITIVE = frozenset({"Abs", "Exp", "HardSigmoid", "Relu", "Sigmoid", "Softmax", "Softplus"})
+_SIGN_KEEPING = _KEEPING | _MEANS | {"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
+_SIGN_KEEPING |= {"Add", "Concat", "Max", "Mul"}
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An input of an operation that is to be quantized.
+
+    Attributes:
+        node: the operation.
+        index: of the input.
+        source: the tensor whose range counts: the input itself, or what shifts and maxima
+            before it choose from.
+    """
+
+    node: ir.Node
+    index: int
+    source: ir.Value
+
+
+def points(graph: ir.Model) -> tuple[str, ...]:
+    """Names of the tensors that need a range, in the order of the graph.
+
+    Args:
+        graph: canonical, float32; the same tensors are named for every batch.
+    """
+    return tuple(dict.fromkeys(str(edge.source.name) for edge in edges(graph)))
+
+
+def edges(graph: ir.Model) -> Iterator[Edge]:
+    """All inputs that are quantized where every layer is."""
+    for node in graph.graph:
+        for index in _quantized_inputs(node):
+            value = node.inputs[index]
+            assert value is not None
+            yield Edge(node, index, source(value))
+
+
+def is_layer(node: ir.Node) -> bool:
+    """A convolution or a dense layer with constant weights."""
+    if node.op_type not in ("Conv", "Gemm", "MatMul") or node.domain:
+        return False
+    weight = node.inputs[1]
+    return weight is not None and ir.convenience.get_const_tensor(weight) is not None
+
+
+def is_shift(node: ir.Node | None) -> bool:
+    """An ``edgevid::Shift``."""
+    return node is not None and node.domain == DOMAIN and node.op_type == SHIFT
+
+
+def source(value: ir.Value) -> ir.Value:
+    """The tensor that shifts and maxima before ``value`` choose from."""
+    producer = value.producer()
+    while producer is not None and producer.op_type in _KEEPING and producer.inputs[0] is not None:
+        value = producer.inputs[0]
+        producer = value.producer()
+    return value
+
+
+def is_non_negative(value: ir.Value) -> bool:
+    """Is ``value`` never below zero, whatever the clip?"""
+    node = value.producer()
+    if node is None or (node.domain and not is_shift(node)):
+        return False
+    if node.op_type in _POSITIVE:
+        return True
+    if node.op_type == "Clip":
+        low = node.inputs[1] if len(node.inputs) > 1 else None
+        tensor = None if low is None else ir.convenience.get_const_tensor(low)
+        return tensor is not None and bool((tensor.numpy() >= 0).all())
+    if node.op_type not in _SIGN_KEEPING:
+        return False
+    data = node.inputs if node.op_type in ("Add", "Concat", "Max", "Mul") else node.inputs[:1]
+    return all(each is not None and is_non_negative(each) for each in data)
+
+
+def _quantized_inputs(node: ir.Node) -> tuple[int, ...]:
+    if node.domain:
+        return ()
+    if is_layer(node) or node.op_type == "MaxPool" or (node.op_type in _MEANS and _has_rows(node)):
+        return (0,)
+    if node.op_type == "Add" and all(_is_data(value) for value in node.inputs):
+        return (0, 1)
+    return ()
+
+
+def _has_rows(node: ir.Node) -> bool:
+    value = node.inputs[0]
+    return value is not None and value.shape is not None and len(value.shape) >= 4
+
+
+def _is_data(value: ir.Value | None) -> bool:
+    return value is not None and ir.convenience.get_const_tensor(value) is None

@@ -1,0 +1,31 @@
+from int8_graphs import clips, observed, tiny_graph
+
+from edgevid.calibration.points import edges, is_non_negative, points
+
+
+def test_every_layer_addition_pooling_and_mean_has_a_point():
+    graph = tiny_graph("resnet50")
+    kinds = {edge.node.op_type for edge in edges(graph)}
+    assert kinds == {"Conv", "Gemm", "Add", "MaxPool", "ReduceMean"}
+    layers = [node for node in graph.graph if node.op_type in ("Conv", "Gemm")]
+    assert {edge.node for edge in edges(graph)} >= set(layers)
+
+
+def test_a_range_is_taken_before_the_shift_and_before_the_maximum():
+    graph = tiny_graph("resnet50")
+    made_by = {value.name: node.op_type for node in graph.graph for value in node.outputs}
+    assert not {made_by[name] for name in points(graph)} & {"Shift", "MaxPool"}
+
+
+def test_points_are_the_same_for_every_batch():
+    assert len(points(tiny_graph("resnet50", 3))) == len(points(tiny_graph("resnet50")))
+
+
+def test_what_is_called_non_negative_is_and_what_is_not_has_negative_values():
+    for backbone in ("resnet50", "mobilenet_v2"):
+        graph = tiny_graph(backbone)
+        values = {edge.source.name: edge.source for edge in edges(graph)}
+        seen = observed(graph, clips())
+        signs = {name: is_non_negative(value) for name, value in values.items()}
+        assert {name: bool((seen[name] >= 0).all()) for name in seen} == signs
+        assert set(signs.values()) == {True, False}
