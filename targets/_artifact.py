@@ -18,8 +18,15 @@ def describe(target: str, entry: str, graph: ir.Model, options: CompileOptions) 
     """The artifact that ``target`` is about to write as ``entry`` into ``options.folder``.
 
     Raises:
-        TargetError: the graph has no single, static input and output.
+        TargetError: the graph has no single, static input and output, or is not the int8 graph
+            that the options speak of.
     """
+    if options.precision == "int8" and all(node.op_type != "QuantizeLinear" for node in graph.graph):
+        raise TargetError(
+            "an int8 artifact of a graph with no quantized tensor",
+            where=graph.graph.name,
+            fix="calibrate and quantize the graph first: edgevid compile --precision int8 --calibration VIDEOS",
+        )
     return Artifact(
         target=target,
         folder=options.folder,
