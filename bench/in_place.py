@@ -1,7 +1,12 @@
-"""A network as the published code of TSM writes it, by assignment in place, and its ONNX files."""
+"""A network as the published code of TSM writes it, by assignment in place, and its ONNX files.
+
+``python -m edgevid.bench.in_place CKPT FILE.onnx`` writes one, to try what foreign files give.
+"""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -86,3 +91,20 @@ def export_in_place(network: VideoNetwork, exporter: Exporter, path: Path, *, dy
         warnings.simplefilter("ignore")  # of exporters that grow old, and of tracing
         torch.onnx.export(in_place(network), (clips,), str(path), **names, **options)
     return path
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Export a checkpoint as the published code would, with an open batch."""
+    from edgevid.checkpoints import read
+
+    parser = argparse.ArgumentParser(prog="python -m edgevid.bench.in_place", description=main.__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--exporter", choices=EXPORTERS, default="legacy")
+    chosen = parser.parse_args(arguments)
+    network = read(chosen.checkpoint).network()
+    print(export_in_place(network, chosen.exporter, chosen.output, dynamic=True))
+
+
+if __name__ == "__main__":
+    main()
