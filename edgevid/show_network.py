@@ -13,12 +13,9 @@ from edgevid.shift import Move, ShiftSpec
 from edgevid.show import out
 
 if TYPE_CHECKING:
-    import onnx_ir as ir
-
     from edgevid.checkpoints import Checkpoint
     from edgevid.contract import Sourced
     from edgevid.foreign import Foreign
-    from edgevid.graph.find_shift import Candidate
 
 __all__ = ["checkpoint", "checkpoint_facts", "foreign", "foreign_facts", "in_words"]
 
@@ -57,10 +54,8 @@ def checkpoint(facts: Mapping[str, Any]) -> None:
 def foreign_facts(found: Foreign) -> dict[str, Any]:
     """Everything `inspect` shows of an ONNX file, as plain data."""
     from edgevid.graph.cost import macs, parameters
-    from edgevid.graph.shift_op import shift_nodes
 
     canonical = found.canonical
-    channels = {node.name: _channels(node) for node in shift_nodes(canonical.model)}
     return {
         "path": str(found.path),
         "layout": "onnx",
@@ -84,7 +79,7 @@ def foreign_facts(found: Foreign) -> dict[str, Any]:
                 "shift": None if candidate.spec is None else str(candidate.spec),
                 "found": candidate.reason
                 if candidate.spec is None
-                else in_words(candidate.spec, channels.get(_shift_name(candidate))),
+                else in_words(candidate.spec, candidate.channels),
             }
             for candidate in canonical.candidates
         ],
@@ -139,17 +134,6 @@ def _taken(move: Move) -> str:
         elif step:
             parts.append(f"the {side} {unit} but {abs(step) - 1}")
     return " and ".join(parts)
-
-
-def _shift_name(candidate: Candidate) -> str:
-    """Of the Shift that `find_shift` wrote: it is named after the value that it makes."""
-    return candidate.where.rpartition(" (")[0] + ".shift"
-
-
-def _channels(shift: ir.Node) -> int | None:
-    value = shift.inputs[0]
-    size = None if value is None or value.shape is None else value.shape[1]
-    return size if isinstance(size, int) else None
 
 
 def _heading(console: Console, facts: Mapping[str, Any]) -> None:

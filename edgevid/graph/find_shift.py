@@ -34,12 +34,14 @@ class Candidate:
         spec: the shift that it is, and that stands there now; None if it is none.
         reason: what was found, or why it is no shift.
         nodes: how many operations it took, constants included.
+        channels: of the tensor that is shifted.
     """
 
     where: str
     spec: ShiftSpec | None
     reason: str
     nodes: int
+    channels: int | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def find_shift(model: ir.Model, evaluate: Evaluate, *, segments: int | None = No
         attach_functions(found)
     alive = set(shift_nodes(found))
     shifts = [
-        Candidate(where, spec_of(node), "a shift", nodes)
+        Candidate(where, spec_of(node), "a shift", nodes, _channels(node))
         for node, where, nodes in search.replaced
         if node in alive
     ]
@@ -240,6 +242,11 @@ def _agree_on_segments(model: ir.Model, segments: int | None) -> None:
             continue
         if sizes[0] % agreed == 0:
             node.attributes["segments"] = ir.AttrInt64("segments", agreed)
+
+
+def _channels(shift: ir.Node) -> int | None:
+    sizes = None if shift.inputs[0] is None else static_sizes(shift.inputs[0])
+    return None if sizes is None else sizes[1]
 
 
 def _place(value: ir.Value) -> str:
