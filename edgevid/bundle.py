@@ -99,6 +99,11 @@ class Bundle:
             fix=f"use batch {have}, or compile with --batch {wanted}",
         )
 
+    @property
+    def simulated(self) -> str:
+        """The runtime whose arithmetic it imitates; empty for a bundle that is the real thing."""
+        return self.manifest.simulates
+
     def session(self, batch: int | None = None, settings: RunSettings | None = None) -> Session:
         """Open an artifact on this machine; a context manager.
 

@@ -95,7 +95,7 @@ def inspect(
     color: Color = None,
     library: Library = None,
     mode: Mode = None,
-    clips: Clips = None,
+    temporal_clips: Clips = None,
     crops: Crops = None,
     average: Average = None,
     labels: LabelsFile = None,
@@ -104,7 +104,7 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Show what a checkpoint or an ONNX file holds, its shifts, and where every setting comes from."""
-    flags = _flags(locals())
+    flags = _flags({**locals(), "clips": temporal_clips})
     from edgevid import show, show_network
     from edgevid.source import is_onnx
 
@@ -126,9 +126,18 @@ def compile_(
     network: NetworkPath,
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the bundle goes.")],
     device: Annotated[str, typer.Option(help="A device profile, see 'edgevid devices'.")] = "host",
-    precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, fp16 or int8.")] = "fp32",
     lowering: Annotated[str, typer.Option(help="Of the shift: auto or a name.")] = "auto",
     batch: Annotated[str, typer.Option(help="Batch sizes, as 1,16.")] = "1",
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="VIDEOS", help="For int8: a list, a folder, packed clips, or a table (.json)."),
+    ] = None,
+    clips: Annotated[int, typer.Option(min=1, help="Clips to calibrate with, at most.")] = 300,
+    method: Annotated[str, typer.Option(help="Of the ranges: see calibrate.")] = "minmax",
+    keep_float: Annotated[
+        list[str] | None, typer.Option(metavar="LAYER", help="A layer that stays float in int8; repeatable.")
+    ] = None,
     threads: Threads = None,
     streams: Streams = None,
     hint: Hint = None,
@@ -146,7 +155,7 @@ def compile_(
     color: Color = None,
     library: Library = None,
     mode: Mode = None,
-    clips: Clips = None,
+    temporal_clips: Clips = None,
     crops: Crops = None,
     average: Average = None,
     labels: LabelsFile = None,
@@ -154,10 +163,18 @@ def compile_(
     input_layout: InputLayout = None,
 ) -> None:
     """Compile a checkpoint or an ONNX file for a device and prove that the result is right."""
-    flags = _flags(locals())
+    flags = _flags({**locals(), "clips": temporal_clips})
     from edgevid import show
+    from edgevid.calibration.table import find_method
     from edgevid.compiler import compile_checkpoint
+    from edgevid.int8 import Int8
 
+    int8 = None
+    if calibration is not None:
+        kept = dict.fromkeys(keep_float or (), "kept in float by --keep-float")
+        int8 = Int8(calibration, find_method(method), clips, kept)
+    elif keep_float:
+        raise ConfigError("layers to keep in float without int8", where="--keep-float", fix="leave it out")
     with show.steps() as say:
         bundle = compile_checkpoint(
             network,
@@ -167,6 +184,7 @@ def compile_(
             lowering=lowering,
             batches=_numbers(batch, "--batch"),
             settings=_settings(threads, streams, hint),
+            int8=int8,
             say=say,
             **flags,
         )
@@ -185,7 +203,7 @@ def verify(
     """Run a bundle on its golden clips and hold it to the float32 reference."""
     from edgevid import show
     from edgevid.bundle import Bundle
-    from edgevid.compiler import verify_bundle
+    from edgevid.verification import verify_bundle
 
     opened = Bundle.open(bundle)
     other = Bundle.open(against) if against else None
@@ -295,6 +313,206 @@ def bench(
 
 
 @app.command()
+def compare(
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="The first is the reference.")],
+    data: Annotated[
+        Path, typer.Option(metavar="LIST", help="Videos: a list, a folder, or clips that pack wrote.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write all of it as JSON; resumes from it too.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots.")] = None,
+    max_drop: Annotated[
+        float | None, typer.Option(min=0, max=100, help="Points of top-1 that may be lost.")
+    ] = None,
+    logits: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="Logits (.npz, .json) that another device computed."),
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Class names, one a line or JSON.")] = None,
+    frame_template: Annotated[
+        str | None, typer.Option(help="Names of frame files, as img_{:05d}.jpg.")
+    ] = None,
+    threads: Threads = None,
+    latency: Annotated[bool, typer.Option("--latency/--no-latency", help="Measure it too.")] = True,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of measuring latency.")] = 20,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Videos decoded ahead; half the processors by default.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, help="Seconds of decoding after which a video is skipped.")
+    ] = 60.0,
+) -> None:
+    """Compare bundles on the same videos: accuracy, agreement, size and latency.
+
+    Exit status: 1 if a candidate surely loses more top-1 than --max-drop (the whole 95 % interval
+    of the paired drop is above it), or on an error; 0 otherwise. Videos that cannot be read are
+    skipped by name for all networks.
+    """
+    from edgevid import show_compare
+    from edgevid.bench.settings import Settings
+    from edgevid.calibration import report
+    from edgevid.calibration.compare import compare
+    from edgevid.calibration.open_data import open_data
+
+    for place in filter(None, (output, html)):
+        if not place.absolute().parent.is_dir():
+            raise ConfigError("the folder of the results does not exist", where=place, fix="make it first")
+    if html:
+        report.check_packages()
+    names, found = open_data(
+        data, bundles[0], labels=labels, frame_template=frame_template, workers=workers, patience=timeout
+    )
+    with show_compare.progress_bar(resumes=output is not None) as progress:
+        result = compare(
+            bundles,
+            found,
+            logits=_named_files(logits or [], "--logits"),
+            max_drop=None if max_drop is None else max_drop / 100,
+            threads=threads,
+            timing=Settings(rounds=rounds) if latency else None,
+            labels=names,
+            output=output,
+            progress=progress,
+        )
+    show_compare.comparison(result)
+    if html:
+        report.write_report(result, html)
+    raise typer.Exit(1 if result.exceeded else 0)
+
+
+@app.command()
+def calibrate(
+    network: NetworkPath,
+    calibration: Annotated[
+        Path, typer.Option(metavar="VIDEOS", help="A list, a folder, or clips that pack wrote.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the table (JSON) goes.")],
+    clips: Annotated[int, typer.Option(min=1, help="How many at most, spread over the classes.")] = 300,
+    method: Annotated[str, typer.Option(help="minmax, average, percentile, entropy or mse.")] = "minmax",
+    percentile: Annotated[float, typer.Option(help="Of the method percentile.")] = 99.99,
+    frame_template: Annotated[
+        str | None, typer.Option(help="Names of frame files, as img_{:05d}.jpg.")
+    ] = None,
+    threads: Threads = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Videos decoded ahead; half the processors by default.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, help="Seconds of decoding after which a video is skipped.")
+    ] = 60.0,
+    preset: PresetName = None,
+    segments: Segments = None,
+    proportion: Proportion = None,
+    shift_div: ShiftDiv = None,
+    direction: Direction = None,
+    first: First = None,
+    placement: Placement = None,
+    size: Size = None,
+    resize: Resize = None,
+    mean: Mean = None,
+    std: Std = None,
+    color: Color = None,
+    library: Library = None,
+    mode: Mode = None,
+    labels: LabelsFile = None,
+    output_name: OutputName = None,
+    input_layout: InputLayout = None,
+) -> None:
+    """Find the ranges that int8 needs, and write them as a table that compile takes.
+
+    Videos that cannot be read are skipped by name. An interrupted run is taken up by the same command.
+    """
+    flags = _flags({**locals(), "clips": None})
+    from edgevid import show, show_calibration, show_compare
+    from edgevid.calibration.calibrate import calibrate, partial_of
+    from edgevid.calibration.clips import open_clips
+    from edgevid.calibration.table import find_method, save_table
+    from edgevid.graph.prelude import with_uint8_clips
+    from edgevid.source import open_source
+
+    if not output.absolute().parent.is_dir():
+        raise ConfigError("the folder of the table does not exist", where=output, fix="make it first")
+    chosen = find_method(method)
+    with show.steps() as say:
+        source = open_source(network, say=say, **flags)
+        graph = with_uint8_clips(source.graph(1), source.normalization)
+    data = open_clips(
+        calibration,
+        source.sampling,
+        labels=source.labels,
+        frame_template=frame_template,
+        workers=workers,
+        patience=timeout,
+    )
+    with show_compare.progress_bar(resumes=True) as progress:
+        table = calibrate(
+            graph,
+            data,
+            method=chosen,
+            percentile=percentile,
+            count=clips,
+            threads=threads,
+            partial=partial_of(output),
+            progress=progress,
+        )
+    save_table(table, output)
+    show_calibration.table(table, output)
+
+
+@app.command()
+def pack(
+    videos: Annotated[Path, typer.Argument(metavar="LIST", help="A list or a folder of videos.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the clips.")],
+    bundle: Annotated[
+        Path | None, typer.Option(help="Takes sampling and class names from it; flags below go before.")
+    ] = None,
+    segments: Annotated[int | None, typer.Option(help="T, frames a clip.")] = None,
+    size: Annotated[int | None, typer.Option(help="Pixels of the crop.")] = None,
+    resize: Annotated[int | None, typer.Option(help="Pixels of the short side.")] = None,
+    mode: Annotated[str | None, typer.Option(help="uniform or dense.")] = None,
+    clips: Annotated[int | None, typer.Option(help="Temporal clips a video.")] = None,
+    crops: Annotated[int | None, typer.Option(help="1 or 3 crops a clip.")] = None,
+    library: Annotated[str | None, typer.Option(help="Whose resize: pil or opencv.")] = None,
+    frame_template: Annotated[
+        str | None, typer.Option(help="Names of frame files, as img_{:05d}.jpg.")
+    ] = None,
+    shard_mb: Annotated[float, typer.Option(min=0.001, help="Megabytes a shard.")] = 256.0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Videos decoded ahead; half the processors by default.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, help="Seconds of decoding after which a video is skipped.")
+    ] = 60.0,
+) -> None:
+    """Decode videos once into clips for a device that cannot; compare takes them too.
+
+    Videos that cannot be read are skipped by name. An interrupted run is taken up by the same command.
+    """
+    from edgevid import show_compare
+    from edgevid.calibration.data import find_videos
+    from edgevid.calibration.open_data import sampling_and_labels
+    from edgevid.calibration.pack import pack
+
+    sampling, names = sampling_and_labels(
+        bundle,
+        segments=segments,
+        crop=size,
+        resize=resize,
+        mode=mode,
+        clips=clips,
+        crops=crops,
+        library=library,
+    )
+    found = find_videos(
+        videos, sampling, labels=names, frame_template=frame_template, workers=workers, patience=timeout
+    )
+    with show_compare.progress_bar(resumes=True) as progress:
+        made = pack(found, output, shard_bytes=int(shard_mb * 1e6), progress=progress)
+    show_compare.packed(made)
+
+
+@app.command()
 def devices(as_json: Json = False) -> None:
     """List the device profiles, what each can run, and why not."""
     from edgevid import show
@@ -362,7 +580,7 @@ def main() -> None:
 
 def _flags(arguments: dict[str, Any]) -> dict[str, Any]:
     """The given flags among a verb's arguments, as `edgevid.compile_checkpoint` takes them."""
-    flags = {name: arguments[name] for name in _NETWORK_FLAGS if arguments[name] is not None}
+    flags = {name: arguments[name] for name in _NETWORK_FLAGS if arguments.get(name) is not None}
     for name in ("mean", "std"):
         if name in flags:
             flags[name] = _triple(flags[name], f"--{name}")
@@ -386,6 +604,17 @@ def _numbers(text: str, where: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise ConfigError(f"{text!r} is no list of numbers", where=where, fix="write 1 or 1,16") from error
+
+
+def _named_files(texts: list[str], where: str) -> dict[str, Path]:
+    """``NAME=FILE`` each."""
+    named: dict[str, Path] = {}
+    for text in texts:
+        name, equals, file = text.partition("=")
+        if not (name and equals and file) or name in named:
+            raise ConfigError(f"{text!r} is not a new NAME=FILE", where=where, fix="write tx2=logits.npz")
+        named[name] = Path(file)
+    return named
 
 
 def _hint(hint: str | None) -> Literal["latency", "throughput"]:

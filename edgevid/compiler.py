@@ -10,97 +10,44 @@ import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import edgevid
 from edgevid import targets
 from edgevid.bundle import Bundle, check_place, new_bundle, save_expectation, seal, sha256
-from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings, Session
-from edgevid.errors import ConfigError, LoweringError, MissingDependencyError
-from edgevid.graph.verify import Expectation, Verification, expectations, verify
+from edgevid.contract import Artifact, CompileOptions, RunSettings, Session
+from edgevid.errors import ConfigError, LoweringError
+from edgevid.graph.verify import Expectation, Verification, verify
+from edgevid.int8 import TABLE, Int8, layer_records, quantization_record, quantized, same_as_graph, table_for
 from edgevid.manifest import (
     ArtifactRecord,
     CheckRecord,
+    LayerRecord,
     Manifest,
+    QuantizationRecord,
     ReferenceRecord,
     SettingRecord,
     ShiftRecord,
     Status,
 )
+from edgevid.plan import Plan, plan
 from edgevid.source import Say, Source, open_source
 from edgevid.targets import onnxruntime as reference_target
 from edgevid.targets._profiles import device as find_device
-from edgevid.targets._profiles import require_precision
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from edgevid.calibration.table import Table
     from edgevid.checkpoints import Checkpoint
 
-__all__ = ["Plan", "compile_checkpoint", "plan", "verify_bundle"]
-
-MOST_CLIPS = 1024
-"""The largest batch."""
+__all__ = ["compile_checkpoint"]
 
 NO_SHIFT = "none"
 """Stands where the lowering would, for a network without a shift."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A compile request that was checked before anything slow began."""
-
-    device: Device
-    capability: Capability
-    precision: Precision
-    batches: tuple[int, ...]
-    lowering: str
-    settings: RunSettings
-
-
-def plan(
-    device: str = "host",
-    precision: str = "fp32",
-    *,
-    lowering: str = "auto",
-    batches: Sequence[int] = (1,),
-    settings: RunSettings | None = None,
-) -> Plan:
-    """Check a request against the device.
-
-    Raises:
-        UnknownDeviceError, UnsupportedPrecisionError, LoweringError, ConfigError: with the
-            alternatives.
-        MissingDependencyError: the target cannot compile here.
-    """
-    found = find_device(device)
-    checked = require_precision(precision, found)
-    capability = targets.find(found.target).probe(found)
-    if not capability.compiles:
-        raise MissingDependencyError(capability.reason, where=found.name)
-    if not batches or any(type(batch) is not int or not 1 <= batch <= MOST_CLIPS for batch in batches):
-        raise ConfigError(
-            f"batch sizes {list(batches)}",
-            where="--batch",
-            fix=f"give sizes from 1 to {MOST_CLIPS}, as in 1,16",
-        )
-    known = sorted({*capability.lowerings, *capability.batch_lowerings})
-    if lowering != "auto" and lowering not in known:
-        raise LoweringError(
-            f"unknown lowering {lowering!r} for {found.target}",
-            where="--lowering",
-            fix=f"auto, {', '.join(known)}",
-        )
-    if lowering not in ("auto", *capability.batch_lowerings) and max(batches) > 1:
-        raise LoweringError(
-            f"lowering {lowering!r} holds for one clip; in a batch, frames would leak into the next clip",
-            where=f"--batch {','.join(map(str, batches))}",
-            fix=f"use one of {', '.join(capability.batch_lowerings)}, or compile batch 1 alone",
-        )
-    unique = tuple(sorted(set(batches)))
-    return Plan(found, capability, checked, unique, lowering, settings or RunSettings())
 
 
 def compile_checkpoint(
@@ -112,6 +59,7 @@ def compile_checkpoint(
     lowering: str = "auto",
     batches: Sequence[int] = (1,),
     settings: RunSettings | None = None,
+    int8: Int8 | None = None,
     say: Say = lambda _: None,
     **flags: Any,
 ) -> Bundle:
@@ -122,10 +70,11 @@ def compile_checkpoint(
             an ONNX file of any exporter.
         output: where the bundle goes; an older bundle there is replaced in one step.
         device: a profile's name, see ``edgevid devices``.
-        precision: fp32, bf16 or fp16, as the device has it.
+        precision: fp32, bf16, fp16 or int8, as the device has it.
         lowering: of the shift, or ``auto`` for the device's default.
         batches: one artifact for each.
         settings: threads, streams and hint that are written into the bundle.
+        int8: what int8 needs: clips to calibrate with, or a table of ranges.
         say: is told each step.
         flags: what the file does not say, as for `edgevid.checkpoints.read` or, of an ONNX file,
             for `edgevid.foreign.read_foreign`.
@@ -138,7 +87,7 @@ def compile_checkpoint(
     """
     place = Path(output).expanduser().absolute()
     check_place(place)
-    request = plan(device, precision, lowering=lowering, batches=batches, settings=settings)
+    request = plan(device, precision, lowering=lowering, batches=batches, settings=settings, int8=int8)
     source = open_source(checkpoint, say=say, **flags)
     if source.batch is not None and set(request.batches) != {source.batch}:
         raise ConfigError(
@@ -161,21 +110,18 @@ def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
     say("running the float32 reference and its negative controls")
     golden = choose_golden(graph, _open_reference, request.precision)
     names = [save_expectation(draft, part) for part in golden.expectations]
+    table = _ranges(draft, graph, source, request, say)
     records = []
     for batch in request.batches:
         if batch > 1:
             graph = with_uint8_clips(source.graph(batch), source.normalization)
-        records.append(_compile_batch(draft, graph, batch, request, golden.expectations, say))
-    executed = request.capability.executes
-    status: Status = "compiled, not executed"
-    if executed:
-        status = "verified on the device" if request.device.is_this_machine else "compiled, not measured"
+        records.append(_compile_batch(draft, graph, batch, request, golden.expectations, table, say))
     seal(
         draft,
         _manifest(
             source,
             request,
-            status=status,
+            status=_status(request),
             shifts=[
                 ShiftRecord(
                     name=name, segments=spec.segments, layout=spec.layout.value, moves=list(spec.flat)
@@ -184,6 +130,7 @@ def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
             ],
             artifacts=records,
             golden=names,
+            quantization=_quantization(request, table),
             reference=ReferenceRecord(
                 runtime=f"onnxruntime {reference_target.target().probe(request.device).version}",
                 shift_removed=golden.removed,
@@ -193,10 +140,46 @@ def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
     )
 
 
+def _status(request: Plan) -> Status:
+    if not request.capability.executes:
+        return "compiled, not executed"
+    if request.device.simulates:
+        return "simulated"
+    return "verified on the device" if request.device.is_this_machine else "compiled, not measured"
+
+
+def _ranges(draft: Path, graph: ir.Model, source: Source, request: Plan, say: Say) -> Table | None:
+    """The ranges that int8 needs, kept in the bundle too."""
+    if request.int8 is None:
+        return None
+    from edgevid.calibration.table import save_table
+
+    say("finding the ranges of the network's tensors")
+    table = table_for(request.int8, graph, source)
+    save_table(table, draft / TABLE)
+    return table
+
+
+def _quantization(request: Plan, table: Table | None) -> QuantizationRecord | None:
+    scheme = request.capability.scheme
+    if request.int8 is None or table is None or scheme is None:
+        return None
+    return quantization_record(table, scheme, request.int8.float_layers)
+
+
 def _compile_batch(
-    draft: Path, graph: ir.Model, batch: int, request: Plan, expected: Sequence[Expectation], say: Say
+    draft: Path,
+    graph: ir.Model,
+    batch: int,
+    request: Plan,
+    expected: Sequence[Expectation],
+    table: Table | None,
+    say: Say,
 ) -> ArtifactRecord:
     runtime = targets.find(request.device.target)
+    kept = {} if request.int8 is None else request.int8.float_layers
+    if table is not None and request.capability.scheme is not None:
+        graph = quantized(graph, table, request.capability.scheme, kept)
     name, lowered = _lowered(graph, batch, request)
     say(f"compiling batch {batch} for {request.device.name}, {request.precision}, lowering {name}")
     folder = draft / "artifacts" / f"batch{batch}"
@@ -211,10 +194,15 @@ def _compile_batch(
     )
     artifact = runtime.compile(lowered, options)
     checks: tuple[CheckRecord, ...] = ()
+    layers: list[LayerRecord] = []
     if request.capability.executes:
         say(f"verifying batch {batch}")
         with runtime.open(artifact) as session:
             result = verify(session, expected, request.precision)
+            if table is not None:
+                same = same_as_graph(session, graph, expected, partial(_open_reference, batch=batch))
+                result = replace(result, checks=(*result.checks, same))
+                layers = layer_records(session.layers(), kept)
         result.raise_if_failed(f"{request.device.name}, batch {batch}, lowering {name}")
         checks = check_records(result)
     return ArtifactRecord(
@@ -225,6 +213,7 @@ def _compile_batch(
         input=artifact.input,
         output=artifact.output,
         checks=list(checks),
+        layers=layers,
     )
 
 
@@ -246,53 +235,25 @@ def _lowered(graph: ir.Model, batch: int, request: Plan) -> tuple[str, ir.Model]
     return first, lower(graph, first)
 
 
-def verify_bundle(
-    bundle: Bundle, *, against: Bundle | None = None, batch: int | None = None, seed: int = 0
-) -> dict[int, Verification]:
-    """Verify the artifacts of a bundle on this machine.
-
-    Args:
-        bundle: opened.
-        against: another bundle of the same network; it becomes the reference, on new random
-            clips beside the golden ones. Without it the recorded logits are.
-        batch: of one artifact; all by default.
-        seed: of the new random clips.
-
-    Returns:
-        Batch size to verification; nothing is raised for a failed one.
-
-    Raises:
-        ConfigError: the two bundles take different clips.
-    """
-    expected = bundle.expectations()
-    if against is not None:
-        mine, theirs = bundle.artifact(), against.artifact()
-        if mine.input.shape[1:] != theirs.input.shape[1:] or mine.output.shape[1:] != theirs.output.shape[1:]:
-            raise ConfigError(
-                f"{bundle.path} takes {list(mine.input.shape)} and returns {list(mine.output.shape)}, "
-                f"{against.path} {list(theirs.input.shape)} and {list(theirs.output.shape)}",
-                fix="compare bundles of one network",
-            )
-        with against.session() as reference:
-            expected = expectations(reference, expected[0].clips, count=4, seed=seed)
-    results = {}
-    for size in (batch,) if batch else bundle.batches:
-        with bundle.session(size) as session:
-            results[size] = verify(session, expected, bundle.manifest.precision)
-    return results
-
-
 def check_records(result: Verification) -> tuple[CheckRecord, ...]:
     """A verification as the manifest keeps it."""
     return tuple(CheckRecord(name=c.name, passed=c.passed, detail=c.detail) for c in result.checks)
 
 
-def _open_reference(graph: ir.Model) -> Session:
-    """A canonical graph in ONNX Runtime; its file is gone again as soon as it is loaded."""
+def _open_reference(graph: ir.Model, batch: int = 1) -> Session:
+    """A canonical graph in ONNX Runtime; its file is gone again as soon as it is loaded.
+
+    One in int8 is run operation by operation.
+    """
     reference = reference_target.target()
+    quantizes = any(node.op_type == "QuantizeLinear" for node in graph.graph)
     with tempfile.TemporaryDirectory(prefix="edgevid-") as folder:
         options = CompileOptions(
-            device=find_device("reference"), folder=Path(folder), lowering="function", batch=1
+            device=find_device("reference"),
+            folder=Path(folder),
+            lowering="function",
+            batch=batch,
+            precision="int8" if quantizes else "fp32",
         )
         artifact: Artifact = reference.compile(graph, options)
         return reference.open(artifact)
@@ -323,6 +284,7 @@ def _manifest(source: Source, request: Plan, **found: Any) -> Manifest:
         runtime=f"{request.device.target} {request.capability.version}",
         precision=request.precision,
         settings=request.settings,
+        simulates=request.device.simulates,
         notes=[*source.notes, *notes],
         **found,
     )

@@ -15,7 +15,9 @@ __all__ = [
     "SCHEMA_VERSION",
     "ArtifactRecord",
     "CheckRecord",
+    "LayerRecord",
     "Manifest",
+    "QuantizationRecord",
     "ReferenceRecord",
     "SettingRecord",
     "ShiftRecord",
@@ -24,9 +26,10 @@ __all__ = [
 
 SCHEMA_VERSION: Literal[1] = 1
 
-Status = Literal["verified on the device", "compiled, not measured", "compiled, not executed"]
+Status = Literal["verified on the device", "compiled, not measured", "compiled, not executed", "simulated"]
 """How far a bundle came. ``compiled, not measured``: it was verified, but on another machine
-than the device it is for. ``compiled, not executed``: nothing here could run it."""
+than the device it is for. ``compiled, not executed``: nothing here could run it.
+``simulated``: another runtime's arithmetic, imitated; its time means nothing."""
 
 
 class _Record(BaseModel):
@@ -65,6 +68,28 @@ class ReferenceRecord(_Record):
     shift_swapped: float | None
 
 
+class LayerRecord(_Record):
+    """A convolution or dense layer as the runtime computes it; ``reason`` why it is not int8."""
+
+    name: str
+    kind: Literal["Conv", "Dense"]
+    precision: str
+    kernel: str
+    reason: str
+
+
+class QuantizationRecord(_Record):
+    """How an int8 network was made; ``table`` is the file of its ranges in the bundle."""
+
+    method: str
+    clips: int
+    graph_sha256: str
+    table: str
+    scheme: dict[str, Any]
+    float_layers: dict[str, str]
+    warnings: list[str]
+
+
 class ArtifactRecord(_Record):
     """One compiled network, of one batch size."""
 
@@ -75,6 +100,7 @@ class ArtifactRecord(_Record):
     input: TensorSpec
     output: TensorSpec
     checks: list[CheckRecord] = []
+    layers: list[LayerRecord] = []
 
     def artifact(self, folder: Path, manifest: Manifest) -> Artifact:
         """As the target takes it."""
@@ -117,6 +143,8 @@ class Manifest(_Record):
     artifacts: list[ArtifactRecord] = Field(min_length=1)
     golden: list[str] = Field(min_length=1)
     reference: ReferenceRecord
+    quantization: QuantizationRecord | None = None
+    simulates: str = ""
     notes: list[str] = []
     files: dict[str, str] = {}
 

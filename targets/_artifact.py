@@ -25,7 +25,7 @@ def describe(target: str, entry: str, graph: ir.Model, options: CompileOptions) 
         raise TargetError(
             "an int8 artifact of a graph with no quantized tensor",
             where=graph.graph.name,
-            fix="calibrate and quantize the graph first: edgevid compile --precision int8 --calibration VIDEOS",
+            fix="quantize it first: edgevid compile --precision int8 --calibration VIDEOS",
         )
     return Artifact(
         target=target,

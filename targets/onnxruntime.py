@@ -7,14 +7,15 @@ their Q/DQ graph, operation by operation, in float32 on numbers that int8 can ho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings
+from edgevid.contract import Artifact, Capability, CompileOptions, Device, Layer, Precision, RunSettings
 from edgevid.errors import TargetError
 from edgevid.targets._artifact import describe
 from edgevid.targets._example import write_example
@@ -25,7 +26,7 @@ from edgevid.targets._session import CheckedSession
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["OnnxRuntimeSession", "OnnxRuntimeTarget", "evaluate", "target"]
+__all__ = ["OnnxRuntimeSession", "OnnxRuntimeTarget", "evaluate", "observer", "target"]
 
 _EXAMPLE = """
 import onnxruntime
@@ -33,6 +34,11 @@ import onnxruntime
 session = onnxruntime.InferenceSession(here / {entry!r}, providers=["CPUExecutionProvider"])
 (logits,) = session.run(None, {{{input!r}: clip}})
 """
+
+
+_LAYERS: Mapping[str, Literal["Conv", "Dense"]] = MappingProxyType(
+    {"Conv": "Conv", "Gemm": "Dense", "MatMul": "Dense"}
+)
 
 
 class OnnxRuntimeSession(CheckedSession):
@@ -59,6 +65,20 @@ class OnnxRuntimeSession(CheckedSession):
     def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
         (logits,) = self._session.run([self.output.name], {self.input.name: clip})
         return np.asarray(logits, np.float32)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """As the graph says it: what is run is the graph, operation by operation."""
+        import onnx_ir
+
+        found = []
+        for node in onnx_ir.load(self.artifact.path).graph:
+            if node.op_type not in _LAYERS or len(node.inputs) < 2 or node.inputs[1] is None:
+                continue
+            restored = node.inputs[1].producer()
+            quantized = restored is not None and restored.op_type == "DequantizeLinear"
+            precision = "int8" if quantized else "fp32"
+            found.append(Layer(str(node.name), _LAYERS[node.op_type], precision, "onnxruntime"))
+        return tuple(found)
 
     def _release(self) -> None:
         del self._session
@@ -128,6 +148,41 @@ def evaluate(model: ir.Model, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray
         return [np.asarray(result) for result in session.run(None, dict(feeds))]
     except Exception as error:  # the runtime's exceptions share no public base
         raise TargetError(f"ONNX Runtime cannot run the graph: {error}", where=model.graph.name) from error
+
+
+def observer(
+    model: ir.Model, *, threads: int | None = None
+) -> Callable[[Mapping[str, NDArray[Any]]], list[NDArray[Any]]]:
+    """A function from the inputs of a graph to all its outputs, optimized and open for many calls.
+
+    Args:
+        model: canonical; shifts may be local functions.
+        threads: of the runtime; it chooses if not given.
+
+    Raises:
+        TargetError: ONNX Runtime refuses the graph, or, when called, fails on the inputs.
+    """
+    import onnx_ir
+
+    runtime = require("onnxruntime", "compile")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads or 0
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = runtime.InferenceSession(
+            onnx_ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # the runtime's exceptions share no public base
+        raise TargetError(f"ONNX Runtime refuses the graph: {error}", where=model.graph.name) from error
+
+    def run(feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        try:
+            return list(session.run(None, dict(feeds)))
+        except Exception as error:  # likewise
+            raise TargetError(f"ONNX Runtime fails: {error}", where=model.graph.name) from error
+
+    return run
 
 
 def target() -> OnnxRuntimeTarget:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgevid.bundle import Bundle
-from edgevid.compiler import compile_checkpoint, plan, verify_bundle
+from edgevid.compiler import compile_checkpoint
 from edgevid.contract import RunSettings
 from edgevid.errors import (
     ConfigError,
@@ -21,6 +21,8 @@ from edgevid.errors import (
     UnsupportedPrecisionError,
     VerificationError,
 )
+from edgevid.plan import plan
+from edgevid.verification import verify_bundle
 
 
 def test_a_bundle_computes_what_pytorch_computes(tiny_bundle, tiny_network):

@@ -20,8 +20,8 @@ LEVELS = (
     {"targets", "recognition"},
     {"bench"},
     {"calibration"},
-    {"compiler", "foreign", "source"},
-    {"doctor", "demo", "show", "show_network", "show_recognition"},
+    {"compiler", "foreign", "int8", "plan", "source", "verification"},
+    {"doctor", "demo", "show", "show_network", "show_recognition", "show_compare", "show_calibration"},
     {"cli"},
     {"__main__"},
 )

@@ -1,0 +1,174 @@
+"""Which clips a network is calibrated with, and in which order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevid.calibration.data import Data, Sample, Videos, find_videos
+from edgevid.calibration.shards import is_pack, open_pack
+from edgevid.contract import Sampling
+from edgevid.errors import ConfigError
+from edgevid.video.prefetch import PATIENCE_SECONDS
+
+__all__ = ["Arrays", "choose", "open_clips", "spread"]
+
+_SEED = 20190827
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Clips in memory, as `edgevid.calibration.data.Data`.
+
+    Attributes:
+        pixels: ``uint8`` RGB ``[N, T, H, W, 3]``.
+        classes: labels of the clips; none are known if not given.
+        source: what the clips are called, with their number.
+
+    Raises:
+        ConfigError: other pixels, or another number of labels.
+    """
+
+    pixels: NDArray[np.uint8]
+    classes: Sequence[int] | None = None
+    source: str = "clips"
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 5 or self.pixels.shape[-1] != 3 or self.pixels.dtype != np.uint8:
+            raise ConfigError(
+                f"the clips are {self.pixels.dtype}{list(self.pixels.shape)}",
+                where=self.source,
+                fix="give uint8 RGB frames [N, T, H, W, 3]",
+            )
+        if self.classes is not None and len(self.classes) != len(self.pixels):
+            raise ConfigError(f"{len(self.classes)} labels for {len(self.pixels)} clips", where=self.source)
+
+    @property
+    def sampling(self) -> Sampling:
+        """As far as the shape says it."""
+        _, segments, _, width, _ = self.pixels.shape
+        return Sampling(segments=segments, crop=width, resize=width)
+
+    @property
+    def sha256(self) -> str:
+        """Of the shape, the pixels and the labels."""
+        digest = hashlib.sha256(repr((self.pixels.shape, list(self.labels))).encode())
+        for clip in self.pixels:
+            digest.update(clip.tobytes())
+        return digest.hexdigest()
+
+    @property
+    def labels(self) -> Sequence[int | None]:
+        """Of every clip."""
+        return [None] * len(self.pixels) if self.classes is None else [int(label) for label in self.classes]
+
+    def read(self, start: int = 0) -> Generator[Sample, None, None]:
+        """Every clip from number ``start`` on."""
+        labels = self.labels
+        for number in range(start, len(self.pixels)):
+            yield Sample(f"{self.source}[{number}]", labels[number], self.pixels[number : number + 1])
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some of the clips of ``data``: those of these numbers, which ascend."""
+
+    data: Data
+    numbers: tuple[int, ...]
+
+    @property
+    def source(self) -> str:
+        return self.data.source
+
+    @property
+    def sampling(self) -> Sampling:
+        return self.data.sampling
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(repr((self.data.sha256, self.numbers)).encode()).hexdigest()
+
+    @property
+    def labels(self) -> Sequence[int | None]:
+        labels = self.data.labels
+        return [labels[number] for number in self.numbers]
+
+    def read(self, start: int = 0) -> Generator[Sample, None, None]:
+        wanted = self.numbers[start:]
+        if not wanted:
+            return
+        chosen = frozenset(wanted)
+        with closing(self.data.read(wanted[0])) as reading:
+            for number, sample in zip(range(wanted[0], wanted[-1] + 1), reading, strict=False):
+                if number in chosen:
+                    yield sample
+
+
+def open_clips(
+    place: Path,
+    sampling: Sampling,
+    *,
+    labels: Sequence[str] | None = None,
+    frame_template: str | None = None,
+    workers: int | None = None,
+    patience: float = PATIENCE_SECONDS,
+) -> Data:
+    """Videos on disk sampled as a network wants them, or packed clips as they are.
+
+    Args:
+        place: a list, a folder or a video; or a folder of packed clips.
+        sampling: of the videos.
+        labels: the network's class names; folders of classes must then be named after them.
+        frame_template: names of the frames, where videos are folders of frames.
+        workers: threads that decode, by default one for two processors.
+        patience: seconds of decoding after which a video is given up.
+
+    Raises:
+        VideoError: no video there, or damaged packed clips.
+        ConfigError: the frame template does not number files.
+    """
+    if is_pack(place):
+        return open_pack(place)
+    return find_videos(
+        place, sampling, labels=labels, frame_template=frame_template, workers=workers, patience=patience
+    )
+
+
+def choose(data: Data, count: int | None = None) -> Data:
+    """``data`` with ``count`` clips spread over the classes, or all of it.
+
+    Of videos only the order changes: the first ``count`` that can be read are meant, and one clip
+    of one crop of each.
+    """
+    if isinstance(data, Videos):
+        one = replace(data, sampling=replace(data.sampling, clips=1, crops=1))
+        if count is None or count >= len(data.items):
+            return one
+        wrong = tuple(item for item in data.items if item.error is not None)
+        right = [item for item in data.items if item.error is None]
+        order = spread([item.label for item in right])
+        return replace(one, items=(*wrong, *(right[number] for number in order)))
+    if count is None or count >= len(data.labels):
+        return data
+    return _Part(data, tuple(sorted(spread(data.labels)[:count])))
+
+
+def spread(labels: Sequence[int | None]) -> list[int]:
+    """All numbers below ``len(labels)``, so that every beginning is of as many classes as can be.
+
+    Classes take turns; within a class the order is a fixed shuffle, since neighbours in a list
+    are often parts of one recording.
+    """
+    random = np.random.Generator(np.random.PCG64(_SEED))
+    classes: dict[int, list[int]] = {}
+    for number, label in enumerate(labels):
+        classes.setdefault(-1 if label is None else label, []).append(number)
+    shuffled = [random.permutation(classes[label]).tolist() for label in sorted(classes)]
+    turns = range(max(map(len, shuffled), default=0))
+    return [members[turn] for turn in turns for members in shuffled if turn < len(members)]

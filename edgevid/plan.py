@@ -1,0 +1,87 @@
+"""What is asked of the compiler, checked against the device before anything slow begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgevid import targets
+from edgevid.contract import Capability, Device, Precision, RunSettings
+from edgevid.errors import ConfigError, LoweringError, MissingDependencyError
+from edgevid.int8 import Int8
+from edgevid.targets._profiles import device as find_device
+from edgevid.targets._profiles import require_precision
+
+__all__ = ["Plan", "plan"]
+
+MOST_CLIPS = 1024
+"""The largest batch."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A compile request that was checked before anything slow began."""
+
+    device: Device
+    capability: Capability
+    precision: Precision
+    batches: tuple[int, ...]
+    lowering: str
+    settings: RunSettings
+    int8: Int8 | None = None
+
+
+def plan(
+    device: str = "host",
+    precision: str = "fp32",
+    *,
+    lowering: str = "auto",
+    batches: Sequence[int] = (1,),
+    settings: RunSettings | None = None,
+    int8: Int8 | None = None,
+) -> Plan:
+    """Check a request against the device.
+
+    Raises:
+        UnknownDeviceError, UnsupportedPrecisionError, LoweringError, ConfigError: with the
+            alternatives.
+        MissingDependencyError: the target cannot compile here.
+    """
+    found = find_device(device)
+    checked = require_precision(precision, found)
+    capability = targets.find(found.target).probe(found)
+    if not capability.compiles:
+        raise MissingDependencyError(capability.reason, where=found.name)
+    if not batches or any(type(batch) is not int or not 1 <= batch <= MOST_CLIPS for batch in batches):
+        raise ConfigError(
+            f"batch sizes {list(batches)}",
+            where="--batch",
+            fix=f"give sizes from 1 to {MOST_CLIPS}, as in 1,16",
+        )
+    known = sorted({*capability.lowerings, *capability.batch_lowerings})
+    if lowering != "auto" and lowering not in known:
+        raise LoweringError(
+            f"unknown lowering {lowering!r} for {found.target}",
+            where="--lowering",
+            fix=f"auto, {', '.join(known)}",
+        )
+    if lowering not in ("auto", *capability.batch_lowerings) and max(batches) > 1:
+        raise LoweringError(
+            f"lowering {lowering!r} holds for one clip; in a batch, frames would leak into the next clip",
+            where=f"--batch {','.join(map(str, batches))}",
+            fix=f"use one of {', '.join(capability.batch_lowerings)}, or compile batch 1 alone",
+        )
+    if checked == "int8" and int8 is None:
+        raise ConfigError(
+            "int8 without the ranges of the network's tensors",
+            where=f"--precision {precision}",
+            fix="give --calibration: videos, a list of them, or a table that edgevid calibrate wrote",
+        )
+    if checked != "int8" and int8 is not None:
+        raise ConfigError(
+            f"calibration for {precision}, which needs none",
+            where="--calibration",
+            fix="leave it out, or give --precision int8",
+        )
+    unique = tuple(sorted(set(batches)))
+    return Plan(found, capability, checked, unique, lowering, settings or RunSettings(), int8)
