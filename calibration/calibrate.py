@@ -179,7 +179,7 @@ class _Collector:
             outputs = self._run({self._name: pixels})
             found = self._observed.extremes(outputs[self._own :])
             # Whatever is not finite reaches an extreme or the logits: convolutions and ReLUs hand it on.
-            finite = np.isfinite(found.low + found.high).all(axis=1)
+            finite = (np.isfinite(found.low) & np.isfinite(found.high)).all(axis=1)
             for logits in outputs[: self._own]:
                 finite &= np.isfinite(logits.reshape(len(full), -1)).all(axis=1)
             if not finite.all():

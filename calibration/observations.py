@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevid.calibration.disk import write_text
-from edgevid.calibration.histogram import BINS, Histogram
+from edgevid.calibration.histogram import Histogram
 from edgevid.calibration.observed_graph import Extremes
 from edgevid.calibration.table import ClipRecord
 
@@ -73,30 +74,33 @@ class Observations:
             ConfigError: it cannot be written.
         """
         record: dict[str, Any] = {name: getattr(self, name).tolist() for name in _ARRAYS}
-        record |= {"key": key, "seen": self.seen, "skipped": self.skipped}
+        record |= {"seen": self.seen, "skipped": self.skipped}
         record["clips"] = [clip.model_dump() for clip in self.clips]
         record["histograms"] = [[each.exponent, each.counts.tolist()] for each in self.histograms]
-        write_text(path, json.dumps(record))
+        text = json.dumps(record)
+        write_text(path, f"{_digest(key, text.encode())}\n{text}")
 
     @classmethod
     def load(cls, path: Path, key: str) -> Observations | None:
-        """What `save` wrote, or None if nothing of that key is there."""
+        """What `save` wrote, or None if nothing whole of that key is there."""
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            if record["key"] != key:
-                return None
-            return cls(
-                **{name: np.array(record[name], np.float64) for name in _ARRAYS},
-                histograms=[
-                    Histogram(exponent, np.array(counts, np.int64).reshape(BINS))
-                    for exponent, counts in record["histograms"]
-                ],
-                clips=[ClipRecord.model_validate(clip) for clip in record["clips"]],
-                skipped=record["skipped"],
-                seen=record["seen"],
-            )
-        except (OSError, ValueError, KeyError, TypeError):
+            digest, _, text = path.read_bytes().partition(b"\n")
+        except OSError:
             return None
+        if digest != _digest(key, text).encode():
+            return None
+        record = json.loads(text)
+        return cls(
+            **{name: np.array(record[name], np.float64) for name in _ARRAYS},
+            histograms=[Histogram(each, np.array(counts)) for each, counts in record["histograms"]],
+            clips=[ClipRecord.model_validate(clip) for clip in record["clips"]],
+            skipped=record["skipped"],
+            seen=record["seen"],
+        )
+
+
+def _digest(key: str, text: bytes) -> str:
+    return hashlib.sha256(key.encode() + text).hexdigest()
 
 
 _ARRAYS = ("low", "high", "low_peak", "low_sum", "high_sum")

@@ -109,7 +109,7 @@ def judge(found: Paired | None, limit: float | None) -> tuple[Verdict | None, st
         return "within", f"{interval}, within the allowed {100 * limit:g}"
     needed = found.needed(limit)
     how_many = f"; about {needed} labelled videos would tell" if needed and needed > found.count else ""
-    told = f"{found.count} labelled videos are too few to tell: {interval}, and {100 * limit:g} are allowed"
+    told = f"with {found.count} labelled videos {interval}, and {100 * limit:g} are allowed"
     return "too few to tell", told + how_many
 
 

@@ -60,12 +60,14 @@ class Paired:
     def needed(self, limit: float) -> int | None:
         """About how many questions would tell this drop from ``limit``, at the rate of changes seen.
 
-        ``None`` where none would: drop and limit are the same, or no answer changed.
+        ``None`` where none would: drop and limit are the same.
         """
         changed = (self.lost + self.gained) / self.count
         gap = abs(self.drop.value - limit)
-        if not gap or not changed:
+        if not gap:
             return None
+        if not changed:  # the interval without changes ends at q^2 / (n + q^2)
+            return math.ceil(_QUANTILE**2 * (1 - gap) / gap)
         return math.ceil(_QUANTILE**2 * (changed - self.drop.value**2) / gap**2)
 
 

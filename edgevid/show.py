@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgevid.bundle import Bundle
     from edgevid.doctor import Finding
     from edgevid.graph.verify import Verification
+    from edgevid.manifest import ArtifactRecord
 
 __all__ = [
     "bundle",
@@ -69,12 +70,18 @@ def bundle(made: Bundle) -> None:
             console.print(
                 f"    {'ok' if check.passed else 'FAILED'}  {check.name}: {check.detail}", markup=False
             )
+        _layers(console, artifact)
     reference = facts.reference
     if reference.shift_removed is not None and reference.shift_swapped is not None:
         console.print(
             f"  the golden clips notice a removed shift (logits change by {reference.shift_removed:.1%}) "
             f"and a swapped one ({reference.shift_swapped:.1%})"
         )
+    if facts.quantization is not None:
+        ranges = facts.quantization
+        console.print(f"  ranges: {ranges.method} of {ranges.clips} clips, in {ranges.table}")
+        for warning in ranges.warnings:
+            console.print(f"  [yellow]warning:[/] {escape(warning)}")
     for note in facts.notes:
         console.print(f"  note: {note}", markup=False)
     assumed = [name for name, setting in facts.provenance.items() if setting.source == "default"]
@@ -83,6 +90,18 @@ def bundle(made: Bundle) -> None:
             f"  [yellow]assumed, since nothing says it: {', '.join(assumed)}[/] (see 'edgevid inspect')"
         )
     console.print(f"  status: [bold]{facts.status}[/]")
+
+
+def _layers(console: Console, artifact: ArtifactRecord) -> None:
+    """How many layers are in int8, and by name why the others are not."""
+    for kind, plural in (("Conv", "convolutions"), ("Dense", "dense layers")):
+        layers = [layer for layer in artifact.layers if layer.kind == kind]
+        if layers:
+            integer = sum(layer.precision == "int8" for layer in layers)
+            console.print(f"    {integer} of {len(layers)} {plural} in int8")
+        for layer in layers:
+            if layer.precision != "int8":
+                console.print(f"      {layer.name} in {layer.precision}: {layer.reason}", markup=False)
 
 
 def verification(result: Verification, title: str) -> None:

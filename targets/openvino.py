@@ -176,10 +176,11 @@ class OpenVinoTarget:
         from edgevid.graph.split_conv import gains_by_splitting
 
         capability = self.probe(device)
+        if precision == "int8":
+            # Zeros that are concatenated as a constant were seen to leave a convolution in float32.
+            return "negative_pad" if batch == 1 else "fused_pad"
         if batch > 1:
             return capability.batch_lowerings[0]
-        if precision == "int8":
-            return capability.lowerings[0]
         blocked = fits_blocked_layout(graph, device, precision) and gains_by_splitting(graph)
         return _BLOCKED if blocked else capability.lowerings[0]
 

@@ -100,7 +100,7 @@ def answered(tiny_bundle, videos, tmp_path_factory):
     ("wrong", "allowed", "status", "verdict"),
     [
         (10, 5, 1, "exceeded: the top-1 drop is between"),
-        (2, 20, 0, "too few to tell: 10 labelled videos are too few to tell"),
+        (2, 20, 0, "too few to tell: with 10 labelled videos the top-1 drop is between"),
         (0, 50, 0, "within: the top-1 drop is between"),
     ],
 )

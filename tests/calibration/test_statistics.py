@@ -121,8 +121,10 @@ def test_the_number_of_videos_that_would_tell_narrows_the_interval_to_the_gap():
     assert more > 200
     scaled = paired(round(more * 0.03), round(more * 0.015), more)
     assert scaled.drop.low == pytest.approx(0.005, abs=1e-3)
-    assert paired(0, 0, 200).needed(0.005) is None
     assert paired(1, 0, 200).needed(0.005) is None
+    assert paired(0, 0, 200).needed(0.0) is None
+    unchanged = paired(0, 0, 200).needed(0.005)
+    assert paired(0, 0, unchanged).drop.high <= 0.005 < paired(0, 0, unchanged - 1).drop.high
 
 
 def test_counts_that_are_no_counts_are_refused():
