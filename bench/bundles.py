@@ -22,7 +22,7 @@ from edgevid.targets._profiles import device as find_device
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MeasurableBundle", "bench_bundles", "names_of", "open_variants"]
+__all__ = ["MeasurableBundle", "bench_bundles", "label_of", "names_of", "open_variants"]
 
 BUNDLE_OPENER = "edgevid.bundle:Bundle.open"
 
@@ -32,7 +32,7 @@ class MeasurableBundle(Protocol):
 
     @property
     def manifest(self) -> Any:
-        """Has ``device``, ``device_title`` and ``precision``."""
+        """Has ``device``, ``device_title``, ``precision`` and ``simulates``."""
 
     @property
     def golden_clip(self) -> NDArray[Any]:
@@ -127,7 +127,7 @@ def open_variants(
             bundle = _opener(opener)(folder)
             session = stack.enter_context(bundle.session(batch=batch, settings=run_settings))
             run = partial(session.run, _clip_for(session, bundle, folder))
-            label, note = _label(bundle)
+            label, note = label_of(bundle)
             return Variant(name, run, label, note, _identity(folder))
 
         names = names_of(folders)
@@ -185,9 +185,11 @@ def _clip_for(session: Session, bundle: MeasurableBundle, folder: Path) -> NDArr
     return np.ascontiguousarray(clip[np.arange(shape[0]) % len(clip)])
 
 
-def _label(bundle: MeasurableBundle) -> tuple[Label, str]:
+def label_of(bundle: MeasurableBundle) -> tuple[Label, str]:
     """What a figure of this bundle is worth on this machine, and why."""
     manifest = bundle.manifest
+    if manifest.simulates:
+        return "simulated", f"{manifest.simulates}'s arithmetic, simulated: its time means nothing"
     try:
         device = find_device(manifest.device)
     except UnknownDeviceError:

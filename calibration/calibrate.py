@@ -167,7 +167,7 @@ class _Collector:
                 fix="sample and crop the videos as this network wants them",
             )
         self._videos.append(sample)
-        if len(self._clips) == self._observed.batch:
+        if self.waiting == self._observed.batch:
             self.finish()
 
     def finish(self) -> None:

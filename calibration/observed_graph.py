@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import onnx_ir as ir
@@ -18,7 +19,7 @@ from onnx_ir import tape
 from edgevid.calibration.points import is_non_negative
 from edgevid.errors import GraphError
 
-__all__ = ["Extremes", "ObservedGraph", "observe"]
+__all__ = ["Extremes", "ObservedGraph", "Pooled", "observe"]
 
 _OUTPUT = "edgevid.observed"
 
@@ -40,21 +41,29 @@ class Extremes:
 
 
 @dataclass(frozen=True)
+class Pooled:
+    """Points of as many frames each: their places, and where the channels of each begin."""
+
+    places: tuple[int, ...]
+    starts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class ObservedGraph:
     """What `observe` made.
 
     Attributes:
-        model: its outputs are the network's own, one tensor of peaks for each group of
-            ``pooled``, the lows and the highs of ``plain``, and a sample of every point.
+        model: its outputs are the network's own, the largest value of every frame and channel of
+            each group of ``pooled``, the lows and the highs of ``plain``, and a sample of every point.
         batch: N.
-        pooled: places among the points, by group, each with its number of channels.
+        pooled: points that cannot be negative.
         plain: places of the others.
         points: how many there are.
     """
 
     model: ir.Model
     batch: int
-    pooled: tuple[tuple[tuple[int, int], ...], ...]
+    pooled: tuple[Pooled, ...]
     plain: tuple[int, ...]
     points: int
 
@@ -62,11 +71,9 @@ class ObservedGraph:
         """From what the model computed, the network's own outputs left out."""
         low, high, low_peak = (np.zeros((self.batch, self.points)) for _ in range(3))
         for group, peaks in zip(self.pooled, outputs, strict=False):
-            places, channels = zip(*group, strict=True)
-            frames = peaks.reshape(self.batch, -1, sum(channels))
-            starts = np.cumsum((0, *channels[:-1]))
-            high[:, places] = np.maximum.reduceat(frames.max(axis=1), starts, axis=1)
-            low_peak[:, places] = np.minimum.reduceat(frames.min(axis=1), starts, axis=1)
+            frames = peaks.reshape(self.batch, -1, peaks.shape[1])
+            high[:, group.places] = np.maximum.reduceat(frames.max(axis=1), group.starts, axis=1)
+            low_peak[:, group.places] = np.minimum.reduceat(frames.min(axis=1), group.starts, axis=1)
         if self.plain:
             low[:, self.plain], high[:, self.plain] = outputs[len(self.pooled) : len(self.pooled) + 2]
             low_peak[:, self.plain] = low[:, self.plain]
@@ -111,9 +118,12 @@ def observe(graph: ir.Model, points: Sequence[str], stride: int | None = None) -
     if stride is not None:
         for value in values:
             write.sample(value, stride)
-    pooled = tuple(tuple(group) for group in groups.values())
     write.finish()
-    return ObservedGraph(model, batch, pooled, tuple(plain), len(points))
+    pooled = []
+    for group in groups.values():
+        begins = accumulate((channels for _, channels in group[:-1]), initial=0)
+        pooled.append(Pooled(tuple(place for place, _ in group), tuple(begins)))
+    return ObservedGraph(model, batch, tuple(pooled), tuple(plain), len(points))
 
 
 class _Writer:

@@ -34,6 +34,7 @@ def quantize(
     scheme: Scheme,
     *,
     float_layers: Collection[str] = (),
+    only: Collection[str] | None = None,
 ) -> ir.Model:
     """A copy of a canonical float graph with Q/DQ pairs.
 
@@ -43,20 +44,31 @@ def quantize(
             for; larger ones are cut.
         scheme: of the target.
         float_layers: names of convolutions and dense layers that stay in float.
+        only: names of layers; where given, nothing else is quantized.
 
     Raises:
         GraphError: a tensor has no threshold, or one that is no number; an unknown float layer.
     """
     quantized = graph.clone()
     layers = [node for node in quantized.graph if is_layer(node)]
-    if unknown := sorted(set(float_layers) - {str(node.name) for node in layers}):
+    if unknown := sorted({*float_layers, *(only or ())} - {str(node.name) for node in layers}):
         raise GraphError(
-            f"no layers to keep in float: {', '.join(unknown)}",
+            f"there are no layers of these names: {', '.join(unknown)}",
             fix=f"the layers are {', '.join(str(node.name) for node in layers)}",
         )
     work = _Quantizer(quantized, thresholds, scheme)
-    kept = [node for node in layers if node.name in float_layers]
+    kept = [
+        node for node in layers if node.name in float_layers or (only is not None and node.name not in only)
+    ]
     wanted = [edge for edge in edges(quantized) if edge.node not in kept]
+    if only is not None:
+        read = {edge.source for edge in wanted if is_layer(edge.node)}
+        # Maxima before a layer are quantized with it: they choose from the same numbers.
+        wanted = [
+            edge
+            for edge in wanted
+            if is_layer(edge.node) or (edge.node.op_type == "MaxPool" and edge.source in read)
+        ]
     if scheme.add_inputs == "skip":
         wanted = [edge for edge in wanted if not _stays_in_accumulators(edge.node, edge.index)]
     for edge in wanted:

@@ -141,6 +141,6 @@ def _machine_precisions(processor: Processor) -> tuple[list[Precision], dict[Pre
     elif "avx512f" in flags:
         emulated["bf16"] = _EMULATED_BF16
     precisions.append("fp16")
-    if flags & {"avx512_vnni", "avx_vnni", "asimddp"}:
+    if flags & {"avx2", "avx512f", "asimddp"}:
         precisions.append("int8")
     return precisions, emulated

@@ -156,7 +156,8 @@ def observer(
     """A function from the inputs of a graph to all its outputs, optimized and open for many calls.
 
     Args:
-        model: canonical; shifts may be local functions.
+        model: canonical; shifts may be local functions. Of Q/DQ pairs it computes the same as
+            `evaluate`.
         threads: of the runtime; it chooses if not given.
 
     Raises:
@@ -169,6 +170,8 @@ def observer(
     options.log_severity_level = 4
     options.intra_op_num_threads = threads or 0
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Integer kernels round elsewhere, and sum in saturating 16 bits on some processors.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:
         session = runtime.InferenceSession(
             onnx_ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]

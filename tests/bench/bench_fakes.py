@@ -185,7 +185,14 @@ class FakeBundle:
             raise BundleError("there is no manifest", where=folder, fix="compile it")
         self.folder = folder
         recorded = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        defaults = {"clips": 1, "height": 4, "device": "host", "device_title": "a title", "precision": "fp32"}
+        defaults = {
+            "clips": 1,
+            "height": 4,
+            "device": "host",
+            "device_title": "a title",
+            "simulates": "",
+            "precision": "fp32",
+        }
         self.manifest = SimpleNamespace(**{**defaults, **recorded})
 
     def session(self, batch=None, settings=None):

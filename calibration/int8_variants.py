@@ -1,0 +1,196 @@
+"""Networks with random weights compiled in float32 and in int8, to be timed.
+
+The clips are generated, since noise has other ranges than videos. What each artifact computes is
+held to ONNX Runtime before it is timed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from edgevid import targets
+from edgevid.calibration.calibrate import calibrate
+from edgevid.calibration.clips import Arrays
+from edgevid.calibration.quantize import quantize
+from edgevid.contract import Artifact, CompileOptions, Normalization, Precision, RunSettings, Scheme
+from edgevid.errors import UnsupportedPrecisionError, VerificationError
+from edgevid.graph.lower import KEEP, lower
+from edgevid.graph.prelude import with_uint8_clips
+from edgevid.graph.shift_op import shift_nodes
+from edgevid.graph.verify import Difference, compare
+from edgevid.models.config import NetworkConfig
+from edgevid.targets import onnxruntime as reference
+from edgevid.targets._profiles import device as find_device
+from edgevid.video.synthetic import make_clips
+
+__all__ = ["Facts", "Variants"]
+
+DEVICE = "host"
+NO_SHIFT = "none"
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an artifact is, besides its latency.
+
+    Attributes:
+        int8, convolutions: how many of them run in int8, by the runtime's own word, and all.
+        sqnr: of its logits against float32, in dB.
+    """
+
+    int8: int
+    convolutions: int
+    sqnr: float
+
+    def __str__(self) -> str:
+        return f"{self.int8} of {self.convolutions} convolutions in int8, logits SQNR {self.sqnr:.1f} dB"
+
+
+@dataclass(frozen=True)
+class Variants:
+    """One network, and its artifacts for this machine.
+
+    Attributes:
+        config: of the network.
+        clips: how many it is calibrated with.
+        threads: of each session.
+    """
+
+    config: NetworkConfig
+    clips: int = 16
+    threads: int = 1
+
+    @cached_property
+    def graph(self) -> ir.Model:
+        """Canonical, of one clip; random weights."""
+        import torch
+
+        from edgevid.graph.export import export
+        from edgevid.models import build
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            network = build(self.config).eval()
+        return with_uint8_clips(export(network), Normalization())
+
+    @cached_property
+    def pixels(self) -> NDArray[np.uint8]:
+        """Generated clips ``[clips + 1, T, H, W, 3]``; the last is not for calibration."""
+        size, length = self.config.size, self.config.segments
+        return make_clips("hard", self.clips + 1, SEED, length=length, size=size)[0]
+
+    @cached_property
+    def data(self) -> Arrays:
+        """What the network is calibrated with."""
+        return Arrays(self.pixels[:-1])
+
+    @cached_property
+    def default_lowering(self) -> str:
+        """What ``auto`` takes in float32."""
+        device = find_device(DEVICE)
+        if not shift_nodes(self.graph):
+            return NO_SHIFT
+        return targets.find(device.target).default_lowering(self.graph, device, "fp32", 1)
+
+    def lowered(self, graph: ir.Model, lowering: str) -> ir.Model:
+        """``graph`` without shifts as such."""
+        return graph if lowering == NO_SHIFT else lower(graph, lowering)
+
+    def compile_float(self, lowering: str, folder: Path) -> Artifact:
+        """In float32.
+
+        Raises:
+            LoweringError: the lowering does not fit the network.
+            VerificationError: the runtime does not compute what ONNX Runtime computes.
+        """
+        artifact = self._compile(self.lowered(self.graph, lowering), lowering, folder, "fp32")
+        difference = compare(self._expected, self._logits(artifact))
+        _require(difference.within("fp32"), difference, lowering)
+        return artifact
+
+    def compile_int8(self, folder: Path) -> Artifact:
+        """In int8 by our own quantization.
+
+        Raises:
+            UnsupportedPrecisionError: this machine has no int8.
+            VerificationError: the runtime does not compute what ONNX Runtime makes of the Q/DQ graph.
+        """
+        device = find_device(DEVICE)
+        target = targets.find(device.target)
+        table = calibrate(self.graph, self.data, threads=self.threads)
+        graph = quantize(self.graph, table.thresholds, self._scheme())
+        lowering = NO_SHIFT
+        if shift_nodes(graph):
+            lowering = target.default_lowering(graph, device, "int8", 1)
+        artifact = self._compile(self.lowered(graph, lowering), lowering, folder, "int8")
+        difference = compare(_reference(graph, "int8", self.pixels[-1:]), self._logits(artifact))
+        _require(difference.within("int8"), difference, f"{lowering} in int8")
+        return artifact
+
+    def facts(self, artifact: Artifact) -> Facts:
+        """What an artifact of this network is."""
+        with targets.find(artifact.target).open(artifact) as session:
+            layers = [layer for layer in session.layers() if layer.kind == "Conv"]
+            logits = session.run(self.pixels[-1:])
+        in_int8 = sum(layer.precision == "int8" for layer in layers)
+        return Facts(in_int8, len(layers), compare(self._expected, logits).sqnr)
+
+    @cached_property
+    def _expected(self) -> NDArray[np.float32]:
+        return _reference(self.graph, "fp32", self.pixels[-1:])
+
+    def _scheme(self) -> Scheme:
+        device = find_device(DEVICE)
+        capability = targets.find(device.target).probe(device)
+        if capability.scheme is None:
+            raise UnsupportedPrecisionError(
+                capability.missing.get("int8", f"{device.title} has no int8"),
+                where=device.name,
+                fix="measure on a CPU with int8",
+            )
+        return capability.scheme
+
+    def _compile(self, graph: ir.Model, lowering: str, folder: Path, precision: Precision) -> Artifact:
+        device = find_device(DEVICE)
+        folder.mkdir(parents=True)
+        options = CompileOptions(
+            device=device,
+            folder=folder,
+            precision=precision,
+            lowering=lowering,
+            settings=RunSettings(threads=self.threads),
+        )
+        return targets.find(device.target).compile(graph, options)
+
+    def _logits(self, artifact: Artifact) -> NDArray[np.float32]:
+        with targets.find(artifact.target).open(artifact) as session:
+            return session.run(self.pixels[-1:])
+
+
+def _reference(graph: ir.Model, precision: Precision, clip: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Logits by ONNX Runtime; int8 operation by operation."""
+    target = reference.target()
+    with TemporaryDirectory(prefix="edgevid-reference-") as place:
+        options = CompileOptions(
+            device=find_device("reference"), folder=Path(place), precision=precision, lowering=KEEP
+        )
+        with target.open(target.compile(graph, options)) as session:
+            return session.run(clip)
+
+
+def _require(holds: bool, difference: Difference, what: str) -> None:
+    if not holds:
+        raise VerificationError(
+            f"{what} does not compute what ONNX Runtime computes: SQNR {difference.sqnr:.1f} dB, "
+            f"{difference}",
+            where=what,
+            fix="leave it out and report the case",
+        )
