@@ -1,4 +1,4 @@
-"""Statements about a result, each with the figure that decides it."""
+"""What is wanted of figures, and whether they show it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ __all__ = ["Claim", "paired_ratio", "takes_at_least", "takes_at_most", "told"]
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence with its figure, and whether the figure meets what is wanted."""
+    """A sentence with its figure, what is wanted of the figure, and whether it is met."""
 
-    text: str
+    sentence: str
+    wanted: str
     met: bool
 
 
@@ -42,18 +43,21 @@ def paired_ratio(result: Result, name: str, other: str) -> Estimate:
 def takes_at_most(result: Result, name: str, other: str, limit: float) -> Claim:
     """Is ``name`` at most ``limit`` times as slow as ``other``?"""
     ratio = paired_ratio(result, name, other)
-    return Claim(f"{_sentence(name, other, ratio)}, at most {limit:g} are wanted", ratio.median <= limit)
+    return Claim(_sentence(name, other, ratio), f"at most {limit:.4g}", ratio.median <= limit)
 
 
 def takes_at_least(result: Result, name: str, other: str, limit: float) -> Claim:
     """Is ``name`` at least ``limit`` times as slow as ``other``?"""
     ratio = paired_ratio(result, name, other)
-    return Claim(f"{_sentence(name, other, ratio)}, at least {limit:g} are wanted", ratio.median >= limit)
+    return Claim(_sentence(name, other, ratio), f"at least {limit:.4g}", ratio.median >= limit)
 
 
 def told(claims: Iterable[Claim]) -> str:
     """One line each, fit to print."""
-    return "\n".join(f"{'met    ' if claim.met else 'NOT MET'} {claim.text}" for claim in claims)
+    return "\n".join(
+        f"{'met    ' if claim.met else 'NOT MET'} {claim.sentence} (wanted: {claim.wanted})"
+        for claim in claims
+    )
 
 
 def _sentence(name: str, other: str, ratio: Estimate) -> str:

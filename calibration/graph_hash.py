@@ -58,12 +58,9 @@ def _of_value(value: ir.Value, known: dict[ir.Value, str]) -> str:
 
 
 def _of_attribute(attribute: ir.Attr) -> str:
-    value = attribute.value
     if attribute.type is ir.AttributeType.TENSOR:
-        value = _of_tensor(value)
-    elif isinstance(value, (list, tuple)):
-        value = tuple(value)
-    return _digest(attribute.name, attribute.type, value)
+        return _digest(attribute.name, _of_tensor(attribute.as_tensor()))
+    return _digest(ir.to_proto(attribute).SerializeToString(deterministic=True))
 
 
 def _of_tensor(tensor: ir.TensorProtocol) -> str:

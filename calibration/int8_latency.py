@@ -132,7 +132,7 @@ def claims(result: Result, facts: Mapping[str, Facts], wanted: Wanted) -> list[C
     """What is wanted, and whether this result shows it."""
     names = [variant.name for variant in result.variants if variant.role != "twin"]
     found = [
-        Claim(f"{name}: {facts[name]}", facts[name].int8 == facts[name].convolutions)
+        Claim(f"{name}: {facts[name]}", "all in int8", facts[name].int8 == facts[name].convolutions)
         for name in (OURS, OURS_NO_SHIFT)
     ]
     found += [
@@ -144,8 +144,8 @@ def claims(result: Result, facts: Mapping[str, Facts], wanted: Wanted) -> list[C
             continue
         ours, limit = (OURS_NO_SHIFT, wanted.nncf_ratio) if name.endswith(NO_SHIFT) else (OURS, 1.0)
         found.append(takes_at_most(result, ours, name, limit))
-        layers = f"{facts[ours].int8} layers in int8, {name} {facts[name].int8}"
-        found.append(Claim(f"{ours}: {layers}", facts[ours].int8 >= facts[name].int8))
+        layers = f"{ours}: {facts[ours].int8} convolutions in int8, {name}: {facts[name].int8}"
+        found.append(Claim(layers, "no fewer", facts[ours].int8 >= facts[name].int8))
     return found
 
 

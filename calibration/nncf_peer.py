@@ -6,8 +6,10 @@ NNCF is no dependency: it is used where it is installed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
+from io import StringIO
 from logging import ERROR
 from pathlib import Path
 from typing import Any, Literal
@@ -71,12 +73,13 @@ def quantize_by_nncf(
         device=device, folder=folder, lowering=lowering, settings=RunSettings(threads=threads)
     )
     in_float = targets.find(device.target).compile(graph, options)
-    quantized = nncf.quantize(
-        openvino.Core().read_model(str(in_float.path)),
-        nncf.Dataset([[clip[None]] for clip in clips]),
-        preset=nncf.QuantizationPreset(preset),
-        subset_size=len(clips),
-    )
+    with redirect_stdout(StringIO()):  # its progress
+        quantized = nncf.quantize(
+            openvino.Core().read_model(str(in_float.path)),
+            nncf.Dataset([[clip[None]] for clip in clips]),
+            preset=nncf.QuantizationPreset(preset),
+            subset_size=len(clips),
+        )
     # Beside it: the float model's weights are mapped into memory as long as it is open.
     openvino.save_model(quantized, str(folder / "quantized.xml"), compress_to_fp16=False)
     return Artifact(
