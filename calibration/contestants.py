@@ -7,8 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from edgevid.bench.bundles import label_of
-from edgevid.bench.bundles import names_of
+from edgevid.bench.bundles import label_of, names_of
 from edgevid.bench.results import LABELS, Label
 from edgevid.bundle import MANIFEST, Bundle, sha256
 from edgevid.contract import Sampling, Session

@@ -8,14 +8,28 @@ choose among their inputs, so that what comes out of them has the scale of what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from edgevid.errors import GraphError
 from edgevid.graph.shift_op import DOMAIN, SHIFT
 
-__all__ = ["Edge", "edges", "is_layer", "is_non_negative", "is_shift", "points", "source"]
+__all__ = [
+    "GROUPS",
+    "Edge",
+    "edges",
+    "is_layer",
+    "is_non_negative",
+    "is_shift",
+    "layers_named",
+    "points",
+    "source",
+]
+
+GROUPS = ("depthwise", "first", "last")
+"""Words for layers that are often kept in float: all depthwise ones, and those at the ends."""
 
 _KEEPING = frozenset({"MaxPool", SHIFT})
 """Operations whose results are some of their inputs, or zero."""
@@ -66,6 +80,29 @@ def is_layer(node: ir.Node) -> bool:
         return False
     weight = node.inputs[1]
     return weight is not None and ir.convenience.get_const_tensor(weight) is not None
+
+
+def layers_named(graph: ir.Model, words: Collection[str]) -> dict[str, str]:
+    """Layers, in the order of the graph, each with the word that named it: its name or one of `GROUPS`.
+
+    Raises:
+        GraphError: neither a layer nor such a word.
+    """
+    layers = [node for node in graph.graph if is_layer(node)]
+    groups = {
+        "depthwise": [node for node in layers if node.attributes.get_int("group", 1) != 1],
+        "first": layers[:1],
+        "last": layers[-1:],
+    }
+    names = [str(node.name) for node in layers]
+    chosen = {str(node.name): word for word in words if word in groups for node in groups[word]}
+    chosen |= {word: word for word in words if word in names}
+    if unknown := sorted(set(words) - set(groups) - set(names)):
+        raise GraphError(
+            f"there are no layers of these names: {', '.join(unknown)}",
+            fix=f"give {', '.join(GROUPS)}, or layers: {', '.join(names)}",
+        )
+    return {name: chosen[name] for name in names if name in chosen}
 
 
 def is_shift(node: ir.Node | None) -> bool:

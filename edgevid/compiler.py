@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -21,7 +21,16 @@ from edgevid.bundle import Bundle, check_place, new_bundle, save_expectation, se
 from edgevid.contract import Artifact, CompileOptions, RunSettings, Session
 from edgevid.errors import ConfigError, LoweringError
 from edgevid.graph.verify import Expectation, Verification, verify
-from edgevid.int8 import TABLE, Int8, layer_records, quantization_record, quantized, same_as_graph, table_for
+from edgevid.int8 import (
+    TABLE,
+    Int8,
+    kept_in_float,
+    layer_records,
+    quantization_record,
+    quantized,
+    same_as_graph,
+    table_for,
+)
 from edgevid.manifest import (
     ArtifactRecord,
     CheckRecord,
@@ -111,6 +120,7 @@ def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
     golden = choose_golden(graph, _open_reference, request.precision)
     names = [save_expectation(draft, part) for part in golden.expectations]
     table = _ranges(draft, graph, source, request, say)
+    quantization = _quantization(graph, request, table)
     records = []
     for batch in request.batches:
         if batch > 1:
@@ -130,7 +140,7 @@ def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
             ],
             artifacts=records,
             golden=names,
-            quantization=_quantization(request, table),
+            quantization=quantization,
             reference=ReferenceRecord(
                 runtime=f"onnxruntime {reference_target.target().probe(request.device).version}",
                 shift_removed=golden.removed,
@@ -160,11 +170,11 @@ def _ranges(draft: Path, graph: ir.Model, source: Source, request: Plan, say: Sa
     return table
 
 
-def _quantization(request: Plan, table: Table | None) -> QuantizationRecord | None:
+def _quantization(graph: ir.Model, request: Plan, table: Table | None) -> QuantizationRecord | None:
     scheme = request.capability.scheme
     if request.int8 is None or table is None or scheme is None:
         return None
-    return quantization_record(table, scheme, request.int8.float_layers)
+    return quantization_record(table, scheme, kept_in_float(graph, request.int8))
 
 
 def _compile_batch(
@@ -177,8 +187,9 @@ def _compile_batch(
     say: Say,
 ) -> ArtifactRecord:
     runtime = targets.find(request.device.target)
-    kept = {} if request.int8 is None else request.int8.float_layers
-    if table is not None and request.capability.scheme is not None:
+    kept: Mapping[str, str] = {}
+    if table is not None and request.int8 is not None and request.capability.scheme is not None:
+        kept = kept_in_float(graph, request.int8)
         graph = quantized(graph, table, request.capability.scheme, kept)
     name, lowered = _lowered(graph, batch, request)
     say(f"compiling batch {batch} for {request.device.name}, {request.precision}, lowering {name}")

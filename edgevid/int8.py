@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgevid.calibration.points import points
+from edgevid.calibration.points import layers_named, points
 from edgevid.calibration.table import Method, Table, check_graph, load_table
 from edgevid.contract import Layer, Scheme, Session
 from edgevid.errors import ConfigError
@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from edgevid.calibration.inference import Progress
     from edgevid.source import Source
 
-__all__ = ["TABLE", "Int8", "layer_records", "quantization_record", "quantized", "same_as_graph", "table_for"]
+__all__ = [
+    "TABLE",
+    "Int8",
+    "kept_in_float",
+    "layer_records",
+    "quantization_record",
+    "quantized",
+    "same_as_graph",
+    "table_for",
+]
 
 TABLE = "calibration.json"
 """Where a bundle keeps the ranges that it was made with."""
@@ -45,7 +54,8 @@ class Int8:
             any other `edgevid.calibration.data.Data`.
         method: how bounds are chosen, where there is no table yet.
         clips: how many are enough.
-        float_layers: layers that stay in float, and why.
+        float_layers: layers that stay in float, and why; by name, or by a word for several, see
+            `edgevid.calibration.points.layers_named`.
         progress: is told the number of clips.
     """
 
@@ -100,6 +110,16 @@ def quantized(graph: ir.Model, table: Table, scheme: Scheme, float_layers: Mappi
     # Exporters number tensors anew for every batch; their order stays.
     thresholds = dict(zip(names, table.thresholds.values(), strict=True))
     return quantize(graph, thresholds, scheme, float_layers=tuple(float_layers))
+
+
+def kept_in_float(graph: ir.Model, request: Int8) -> dict[str, str]:
+    """Name of each layer that stays in float to the reason.
+
+    Raises:
+        GraphError: the request names a layer that there is not.
+    """
+    named = layers_named(graph, request.float_layers)
+    return {name: request.float_layers[word] for name, word in named.items()}
 
 
 def same_as_graph(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx_ir as ir
 
 from edgevid import targets
 from edgevid.bundle import Bundle, new_bundle, seal
@@ -23,6 +23,9 @@ from edgevid.graph.prelude import with_uint8_clips
 from edgevid.int8 import TABLE, Int8, quantized
 from edgevid.source import open_source
 from edgevid.targets._profiles import device as find_device
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 __all__ = ["DEVICES", "NNCF", "SPOILT", "compile_all", "spoilt"]
 

@@ -61,7 +61,7 @@ def test_every_wanted_figure_becomes_a_claim(measured):
 
 
 def test_by_default_float32_takes_the_lowering_that_auto_takes():
-    assert Variants(CONFIG).default_lowering == "volume_split_conv"
+    assert Variants(CONFIG).default_lowering == "negative_pad"  # too narrow for blocks of channels
     assert Variants(CONFIG.without_shift()).default_lowering == "none"
 
 

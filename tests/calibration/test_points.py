@@ -1,6 +1,8 @@
+import pytest
 from int8_graphs import clips, observed, tiny_graph
 
-from edgevid.calibration.points import edges, is_non_negative, points
+from edgevid.calibration.points import edges, is_non_negative, layers_named, points
+from edgevid.errors import GraphError
 
 
 def test_every_layer_addition_pooling_and_mean_has_a_point():
@@ -29,3 +31,17 @@ def test_what_is_called_non_negative_is_and_what_is_not_has_negative_values():
         signs = {name: is_non_negative(value) for name, value in values.items()}
         assert {name: bool((seen[name] >= 0).all()) for name in seen} == signs
         assert set(signs.values()) == {True, False}
+
+
+def test_layers_are_named_by_words_too():
+    graph = tiny_graph("mobilenet_v2")
+    layers = [node for node in graph.graph if node.op_type in ("Conv", "Gemm")]
+    depthwise = [node.name for node in layers if node.attributes.get_int("group", 1) > 1]
+    named = layers_named(graph, ["depthwise", "last", layers[0].name])
+    assert named == {
+        layers[0].name: layers[0].name,
+        **dict.fromkeys(depthwise, "depthwise"),
+        layers[-1].name: "last",
+    }
+    with pytest.raises(GraphError, match="nowhere"):
+        layers_named(graph, ["first", "nowhere"])
