@@ -8,7 +8,7 @@ to be a shift is replaced, and what is not is left as it stands, with the reason
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -57,7 +57,13 @@ class Found:
         return tuple(candidate for candidate in self.candidates if candidate.spec is not None)
 
 
-def find_shift(model: ir.Model, evaluate: Evaluate, *, segments: int | None = None) -> Found:
+def find_shift(
+    model: ir.Model,
+    evaluate: Evaluate,
+    *,
+    segments: int | None = None,
+    known: Sequence[ShiftSpec] = (),
+) -> Found:
     """A copy of ``model`` in which every shift is one operation.
 
     Requires:
@@ -72,12 +78,14 @@ def find_shift(model: ir.Model, evaluate: Evaluate, *, segments: int | None = No
         evaluate: runs small graphs, such as `edgevid.targets.onnxruntime.evaluate`.
         segments: T of shifts along rows and columns alone, which do not show it; by default
             that of the other shifts.
+        known: specs to try first, such as those that were found for one clip: they take less
+            memory to prove in a larger batch.
 
     Raises:
         GraphError: the runtime cannot run a region; the message names it.
     """
     found = model.clone()
-    search = _Search(found, evaluate, segments)
+    search = _Search(found, evaluate, segments, tuple(dict.fromkeys(known)))
     while search.replace_shifts():
         passes.RemoveUnusedNodesPass()(found)
     _merge_equal(found)
@@ -101,8 +109,10 @@ class _Search:
         left: what the last pass did not replace.
     """
 
-    def __init__(self, model: ir.Model, evaluate: Evaluate, segments: int | None) -> None:
-        self.graph, self.evaluate, self.segments = model.graph, evaluate, segments
+    def __init__(
+        self, model: ir.Model, evaluate: Evaluate, segments: int | None, known: tuple[ShiftSpec, ...]
+    ) -> None:
+        self.graph, self.evaluate, self.segments, self.known = model.graph, evaluate, segments, known
         self.replaced: list[tuple[ir.Node, str, int]] = []
         self.left: list[Candidate] = []
         self._joined: dict[ir.Value, ir.Value] = {}
@@ -138,7 +148,7 @@ class _Search:
 
     def _probed(self, movements: Movements, cut: ir.Value, value: ir.Value) -> ShiftSpec | str:
         try:
-            return probe(movements, cut, value, self.evaluate, self.segments)
+            return probe(movements, cut, value, self.evaluate, self.segments, self.known)
         except EdgevidError as error:
             raise GraphError(
                 f"the operations that might be a shift cannot be run: {error.what}",
@@ -211,12 +221,18 @@ def _left_alone(movements: Movements, value: ir.Value, reasons: dict[ir.Value, s
 
 
 def _candidate_cuts(movements: Movements, value: ir.Value) -> Iterator[ir.Value]:
-    """The farthest first: where a shift of ``value`` may begin."""
+    """The farthest first: where a shift of ``value`` may begin.
+
+    Of a long chain of moves only both ends are tried.
+    """
     sizes, kind = static_sizes(value), value.dtype
     if kind is None or not kind.is_floating_point():
         return
-    for cut in movements.cuts[value]:
-        if sizes == static_sizes(cut) and cut.dtype is kind and movements.displaces(cut, value):
+    cuts = [cut for cut in movements.cuts[value] if sizes == static_sizes(cut) and cut.dtype is kind]
+    if len(cuts) > 2 * _CUTS_AT_AN_END:
+        cuts = cuts[:_CUTS_AT_AN_END] + cuts[-_CUTS_AT_AN_END:]
+    for cut in cuts:
+        if movements.displaces(cut, value):
             yield cut
 
 
@@ -254,4 +270,5 @@ def _place(value: ir.Value) -> str:
     return f"{value.name} ({producer.op_type} {producer.name})" if producer is not None else str(value.name)
 
 
+_CUTS_AT_AN_END = 12
 _BY_DATA = "its indices are computed from the input: no fixed movement"

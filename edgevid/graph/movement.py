@@ -18,6 +18,9 @@ __all__ = ["Movements", "is_movement", "static_sizes"]
 
 _ALL = frozenset(range(1 << 10))
 
+_EXACT_FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16})
+"""What probes in float32 stand for. Smaller floats round what passes through them."""
+
 _FIRST = frozenset(
     {"Cast", "CastLike", "CenterCropPad", "Compress", "Conv", "DepthToSpace", "Div", "Dropout", "Expand"}
     | {"Flatten", "Gather", "GatherElements", "GatherND", "Identity", "Neg", "Pad", "Reshape", "Slice"}
@@ -145,7 +148,7 @@ def is_movement(node: ir.Node, data: Sequence[ir.Value]) -> bool:
     if node.op_type in ("Cast", "CastLike"):
         output = node.outputs[0]
         kind = ir.DataType(node.attributes["to"].as_int()) if "to" in node.attributes else output.dtype
-        return kind is not None and kind.is_floating_point()
+        return kind in _EXACT_FLOATS
     if node.op_type == "Dropout":
         return len(node.inputs) < 3 or node.inputs[2] is None
     return True

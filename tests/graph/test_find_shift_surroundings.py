@@ -170,10 +170,48 @@ def test_a_shift_that_was_lowered_is_found_again(name, spec):
 
 @pytest.mark.slow
 def test_a_tensor_of_more_elements_than_float32_can_number_is_probed():
-    shape = (SEGMENTS, 4, 1024, 1025)
+    shape = (SEGMENTS, 8, 1024, 1025)
+    op, value = graph_of()
+    first, second, rest = op.split(value, [1, 1, 6], 1)
+    moved = [
+        op("Pad", first, np.array([1, 0, 0, 0, -1, 0, 0, 0])),
+        op("Pad", second, np.array([-1, 0, 0, 0, 1, 0, 0, 0])),
+    ]
+    proto = op.ends(op("Concat", *moved, rest, axis=1), shape)
+    found = find_shift(standardized(proto, shape), evaluate)
+    assert specs_in(found) == [ShiftSpec(SEGMENTS, (Move(0, 1, +1), Move(1, 2, -1)))]
+
+
+def test_a_shift_that_is_known_is_proved_where_it_need_not_be_found():
+    """And one that is known wrongly is found all the same."""
+    shape = (SEGMENTS, 4, 3, 5)
     op, value = graph_of()
     first, rest = op.split(value, [1, 3], 1)
     moved = op("Pad", first, np.array([1, 0, 0, 0, -1, 0, 0, 0]))
-    proto = op.ends(op("Concat", moved, rest, axis=1), shape)
-    found = find_shift(standardized(proto, shape), evaluate)
-    assert specs_in(found) == [ShiftSpec(SEGMENTS, (Move(0, 1, +1),))]
+    model = standardized(op.ends(op("Concat", moved, rest, axis=1), shape), shape)
+    right, wrong = ShiftSpec(SEGMENTS, (Move(0, 1, +1),)), ShiftSpec(SEGMENTS, (Move(0, 2, +1),))
+    counted = []
+
+    def counting(region, feeds):
+        counted.append(region)
+        return evaluate(region, feeds)
+
+    assert specs_in(find_shift(model, counting, known=[wrong, right])) == [right]
+    assert len(counted) == 1
+    assert specs_in(find_shift(model, counting, known=[wrong])) == [right]
+
+
+@pytest.mark.slow
+def test_the_first_shift_of_resnet_50_is_found_in_a_batch_of_three():
+    """More elements than float32 can number: 24 frames of 256 channels of 56 by 56."""
+    shape = (24, 256, 56, 56)
+    op, value = graph_of()
+    clips = op("Reshape", value, np.array([3, 8, 256, 56, 56]))
+    first, second, rest = op.split(clips, [32, 32, 192], 2)
+    moved = [
+        op("Pad", first, np.array([0, -1, 0, 0, 0, 0, 1, 0, 0, 0])),
+        op("Pad", second, np.array([0, 1, 0, 0, 0, 0, -1, 0, 0, 0])),
+    ]
+    joined = op("Reshape", op("Concat", *moved, rest, axis=2), np.array(shape))
+    found = find_shift(standardized(op.ends(joined, shape), shape), evaluate)
+    assert specs_in(found) == [ShiftSpec(8, (Move(0, 32, -1), Move(32, 64, +1)))]
