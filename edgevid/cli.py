@@ -136,7 +136,8 @@ def compile_(
     clips: Annotated[int, typer.Option(min=1, help="Clips to calibrate with, at most.")] = 300,
     method: Annotated[str, typer.Option(help="Of the ranges: see calibrate.")] = "minmax",
     keep_float: Annotated[
-        list[str] | None, typer.Option(metavar="LAYER", help="Stays float in int8: a name, depthwise, first, last.")
+        list[str] | None,
+        typer.Option(metavar="LAYER", help="Stays float in int8: a name, depthwise, first or last."),
     ] = None,
     threads: Threads = None,
     streams: Streams = None,
