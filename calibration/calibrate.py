@@ -108,7 +108,8 @@ def calibrate(
                     saved = monotonic()
         collector.finish()
     except BaseException:
-        if partial and seen.seen:
+        # An interrupt may come between two counts of one clip; what was saved before then stands.
+        if partial and seen.seen and collector.whole:
             seen.save(partial, key)
         raise
     if not seen.clips:
@@ -153,6 +154,8 @@ class _Collector:
         assert clips.shape is not None
         self._name, self._shape = str(clips.name), tuple(clips.shape[1:])
         self._videos: list[Sample] = []
+        self.whole = True
+        """Is every clip that was seen counted in full?"""
 
     @property
     def waiting(self) -> int:
@@ -173,6 +176,7 @@ class _Collector:
     def finish(self) -> None:
         """Run what waits; a batch that is not full is filled with its last clip, which counts once."""
         clips = self._clips
+        found, samples = None, []
         if clips:
             full = [*clips, *[clips[-1]] * (self._observed.batch - len(clips))]
             pixels = np.stack([sample.clips[0] for sample in full])  # type: ignore[index]
@@ -186,6 +190,8 @@ class _Collector:
                 name = full[int(np.argmin(finite))].name
                 raise not_finite(self._graph, pixels, name)
             samples = self._observed.samples(outputs[self._own :], len(clips))
+        self.whole = False
+        if found:
             self._seen.add(found, samples, len(clips))
         for sample in self._videos:
             if isinstance(sample.clips, VideoError):
@@ -195,6 +201,7 @@ class _Collector:
                 self._seen.clips.append(ClipRecord(name=sample.name, label=sample.label, sha256=digest))
         self._seen.seen += len(self._videos)
         self._videos.clear()
+        self.whole = True
 
     @property
     def _clips(self) -> list[Sample]:

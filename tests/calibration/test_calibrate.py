@@ -9,6 +9,7 @@ from int8_graphs import clips, observed, tiny_graph
 from edgevid.calibration.calibrate import calibrate
 from edgevid.calibration.clips import Arrays
 from edgevid.calibration.data import Sample, find_videos
+from edgevid.calibration.histogram import Histogram
 from edgevid.calibration.points import points
 from edgevid.calibration.table import METHODS
 from edgevid.contract import Sampling
@@ -131,6 +132,31 @@ def test_an_interrupted_run_is_taken_up_and_gives_the_same_bits(tmp_path, method
     assert resumed == whole
     assert started[0] >= 3
     assert not partial.exists()
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_an_interrupt_between_two_counts_of_a_clip_leaves_nothing_half_counted(
+    tmp_path, monkeypatch, earlier
+):
+    partial = tmp_path / "t.json.partial"
+    whole = calibrate(tiny_graph(), SEVEN, method="mse")
+    if earlier:
+        with pytest.raises(KeyboardInterrupt):
+            calibrate(tiny_graph(), Broken(stops_at=2), method="mse", partial=partial)
+    add, calls = Histogram.add, []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 5 * len(whole.tensors) // 2:
+            raise KeyboardInterrupt
+        add(*arguments)
+
+    monkeypatch.setattr(Histogram, "add", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        calibrate(tiny_graph(), SEVEN, method="mse", partial=partial)
+    assert partial.exists() == earlier
+    monkeypatch.setattr(Histogram, "add", add)
+    assert calibrate(tiny_graph(), SEVEN, method="mse", partial=partial) == whole
 
 
 @pytest.mark.parametrize("change", ["clips", "count", "graph", "points", "histograms"])
