@@ -101,7 +101,8 @@ def equalize(graph: ir.Model) -> ir.Model:
 
 def _pair(first: ir.Node) -> Pair | None:
     """``first`` and the only layer that reads it, or None."""
-    value, clips = first.outputs[0], []
+    value = first.outputs[0]
+    clips: list[ir.Node] = []
     while len(value.uses()) == 1 and not value.is_graph_output():
         ((node, index),) = value.uses()
         if _is_convolution(node):
@@ -136,7 +137,7 @@ def _by_input(weight: NDArray[np.float64], layer: ir.Node) -> NDArray[np.float64
 
 
 def _bound_channels(graph: ir.Graph, clip: ir.Node, factor: NDArray[np.float64]) -> None:
-    """``Relu(Min(x, bounds))`` for the clip: the ReLU last, so that what comes out is seen to have no sign."""
+    """Make a clip ``Relu(Min(x, bounds))``: with the ReLU last, its result is known to have no sign."""
     old, upper = clip.outputs[0], _upper_bound(clip)
     assert upper is not None
     bounds = _initializer(graph, f"{old.name}.bounds", (upper / factor).reshape(1, -1, 1, 1))

@@ -193,9 +193,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             settings=Settings(rounds=options.rounds, processes=options.processes),
             progress=progress,
         )
-    console = Console()
-    console.print(render(result))
-    console.print(told(claims(result, facts, WANTED[options.backbone])), markup=False, highlight=False)
+    Console().print(render(result))
+    print(told(claims(result, facts, WANTED[options.backbone])))
     if options.output:
         save_result(result, options.output)
     return 0

@@ -70,16 +70,27 @@ class Variants:
 
     @cached_property
     def graph(self) -> ir.Model:
-        """Canonical, of one clip; random weights."""
+        """Canonical, of one clip.
+
+        The weights are random, but the batch normalizations know their inputs: else the values of
+        a deep network vanish, and nothing is left to quantize.
+        """
         import torch
 
         from edgevid.graph.export import export
         from edgevid.models import build
 
-        with torch.random.fork_rng(devices=[]):
+        rules = Normalization()
+        mean, std = np.array(rules.mean, np.float32), np.array(rules.std, np.float32)
+        frames = torch.from_numpy((self.pixels[:2] - mean) / std).permute(0, 1, 4, 2, 3)
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(SEED)
-            network = build(self.config).eval()
-        return with_uint8_clips(export(network), Normalization())
+            network = build(self.config).train()
+            for module in network.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.momentum = None  # the average of all that it sees
+            network(frames)
+        return with_uint8_clips(export(network.eval()), rules)
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:

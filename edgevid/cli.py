@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -71,6 +73,8 @@ InputLayout = Annotated[
     str | None,
     typer.Option(help="Of the clips in an ONNX file, as 'N,T,3,H,W', where its shape leaves it open."),
 ]
+_RANKING_BATCH = 4  # as fast as larger ones
+_CLOSED_PIPE = 128 + 13  # as shells say it of SIGPIPE
 _NETWORK_FLAGS = (
     *("output_name", "input_layout"),
     *("preset", "segments", "proportion", "shift_div", "direction", "first", "placement", "size", "resize"),
@@ -139,6 +143,21 @@ def compile_(
         list[str] | None,
         typer.Option(metavar="LAYER", help="Stays float in int8: a name, depthwise, first or last."),
     ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=99, help="Points of top-1 that int8 may lose on --data; layers go back to float."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="LIST", help="Labelled videos or packed clips for --max-drop.")
+    ] = None,
+    equalize: Annotated[
+        bool, typer.Option("--equalize", help="For int8: like channels' ranges first (depthwise networks).")
+    ] = False,
+    correct_bias: Annotated[
+        bool, typer.Option("--correct-bias", help="For int8: correct biases by the calibration clips.")
+    ] = False,
     threads: Threads = None,
     streams: Streams = None,
     hint: Hint = None,
@@ -170,13 +189,30 @@ def compile_(
     from edgevid.compiler import compile_checkpoint
     from edgevid.int8 import Int8
 
-    int8 = None
-    if calibration is not None:
-        kept = dict.fromkeys(keep_float or (), "kept in float by --keep-float")
-        int8 = Int8(calibration, find_method(method), clips, kept)
-    elif keep_float:
-        raise ConfigError("layers to keep in float without int8", where="--keep-float", fix="leave it out")
+    only_int8 = {
+        "--keep-float": keep_float,
+        "--max-drop": max_drop is not None,
+        "--data": data,
+        "--equalize": equalize,
+        "--correct-bias": correct_bias,
+    }
+    if calibration is None and any(only_int8.values()):
+        given = ", ".join(flag for flag, value in only_int8.items() if value)
+        raise ConfigError(f"{given} without int8", where=given, fix="give --precision int8 and --calibration")
     with show.steps() as say:
+        int8 = None
+        if calibration is not None:
+            int8 = Int8(
+                calibration,
+                find_method(method),
+                clips,
+                dict.fromkeys(keep_float or (), "kept in float by --keep-float"),
+                max_drop=None if max_drop is None else max_drop / 100,
+                data=data,
+                equalize=equalize,
+                correct_biases=correct_bias,
+                progress=say.progress,
+            )
         bundle = compile_checkpoint(
             network,
             output,
@@ -247,7 +283,7 @@ def run(
     understood, is skipped by name and counted, and the rest goes on.
 
     Exit status: 0 all recognized; 3 some skipped; 1 none recognized,
-    or an error; 2 the command line is wrong.
+    or an error; 2 the command line is wrong; 130 interrupted.
     """
     from edgevid.bundle import Bundle
     from edgevid.recognition import find_items, recognize
@@ -258,7 +294,11 @@ def run(
     classes = opened.artifact().output.shape[1]
     names = read_labels(labels, classes) if labels else None
     items = find_items(
-        videos, frame_template=frame_template, labels=names or opened.manifest.labels, classes=classes
+        videos,
+        frame_template=frame_template,
+        labels=names or opened.manifest.labels,
+        classes=classes,
+        warn=lambda warning: print(f"warning: {warning}", file=sys.stderr),
     )
     outcomes = recognize(
         opened,
@@ -392,6 +432,9 @@ def calibrate(
     clips: Annotated[int, typer.Option(min=1, help="How many at most, spread over the classes.")] = 300,
     method: Annotated[str, typer.Option(help="minmax, average, percentile, entropy or mse.")] = "minmax",
     percentile: Annotated[float, typer.Option(help="Of the method percentile.")] = 99.99,
+    equalize: Annotated[
+        bool, typer.Option("--equalize", help="Of equalized channels, for compile --equalize.")
+    ] = False,
     frame_template: Annotated[
         str | None, typer.Option(help="Names of frame files, as img_{:05d}.jpg.")
     ] = None,
@@ -428,6 +471,7 @@ def calibrate(
     from edgevid import show, show_calibration, show_compare
     from edgevid.calibration.calibrate import calibrate, partial_of
     from edgevid.calibration.clips import open_clips
+    from edgevid.calibration.equalize import equalize as equalized
     from edgevid.calibration.table import find_method, save_table
     from edgevid.graph.prelude import with_uint8_clips
     from edgevid.source import open_source
@@ -438,6 +482,8 @@ def calibrate(
     with show.steps() as say:
         source = open_source(network, say=say, **flags)
         graph = with_uint8_clips(source.graph(1), source.normalization)
+        if equalize:
+            graph = equalized(graph)
     data = open_clips(
         calibration,
         source.sampling,
@@ -459,6 +505,105 @@ def calibrate(
         )
     save_table(table, output)
     show_calibration.table(table, output)
+
+
+@app.command()
+def sensitivity(
+    network: NetworkPath,
+    calibration: Annotated[
+        Path, typer.Option(metavar="VIDEOS", help="A list, a folder, packed clips, or a table (.json).")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LIST", help="What layers are ranked on; by default what they are calibrated with."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write all of it as JSON; resumes from it too.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw it, as .png or .svg.")] = None,
+    device: Annotated[str, typer.Option(help="Whose int8 is imitated.")] = "host",
+    count: Annotated[int, typer.Option(min=1, help="Clips to rank on, at most.")] = 100,
+    clips: Annotated[int, typer.Option(min=1, help="Clips to calibrate with, at most.")] = 300,
+    method: Annotated[str, typer.Option(help="Of the ranges: see calibrate.")] = "minmax",
+    frame_template: Annotated[
+        str | None, typer.Option(help="Names of frame files, as img_{:05d}.jpg.")
+    ] = None,
+    threads: Threads = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Videos decoded ahead; half the processors by default.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, help="Seconds of decoding after which a video is skipped.")
+    ] = 60.0,
+    preset: PresetName = None,
+    segments: Segments = None,
+    proportion: Proportion = None,
+    shift_div: ShiftDiv = None,
+    direction: Direction = None,
+    first: First = None,
+    placement: Placement = None,
+    size: Size = None,
+    resize: Resize = None,
+    mean: Mean = None,
+    std: Std = None,
+    color: Color = None,
+    library: Library = None,
+    mode: Mode = None,
+    labels: LabelsFile = None,
+    output_name: OutputName = None,
+    input_layout: InputLayout = None,
+) -> None:
+    """Rank the layers by the error that each one alone adds in int8, everything else in float.
+
+    Videos that cannot be read are skipped by name. An interrupted run with -o is taken up by the
+    same command, after the last layer that was done.
+    """
+    flags = _flags({**locals(), "clips": None})
+    from edgevid import show, show_compare, show_sensitivity
+    from edgevid.calibration.calibrate import partial_of
+    from edgevid.calibration.ranking import save_ranking
+    from edgevid.calibration.ranking_plot import check_plot, draw
+    from edgevid.calibration.sensitivity import sensitivity
+    from edgevid.calibration.table import find_method
+    from edgevid.graph.prelude import with_uint8_clips
+    from edgevid.int8 import Int8, opened, table_for, thresholds_for
+    from edgevid.plan import plan
+    from edgevid.source import open_source
+
+    for place in filter(None, (output, plot)):
+        if not place.absolute().parent.is_dir():
+            raise ConfigError("the folder of the results does not exist", where=place, fix="make it first")
+    if plot:
+        check_plot(plot)
+    request = Int8(calibration, find_method(method), clips)
+    scheme = plan(device, "int8", int8=request).capability.scheme
+    assert scheme is not None
+    if data is None and request.has_table:
+        raise ConfigError("a table holds no clips", where="--calibration", fix="give --data too")
+    options = {"frame_template": frame_template, "workers": workers, "patience": timeout}
+    with show.steps() as say:
+        source = open_source(network, say=say, **flags)
+        graph = with_uint8_clips(source.graph(source.batch or _RANKING_BATCH), source.normalization)
+    with show_compare.progress_bar(resumes=output is not None) as progress:
+        seen = None if request.has_table else opened(calibration, source, **options)
+        table = table_for(replace(request, progress=progress), graph, seen)
+        found = sensitivity(
+            graph,
+            thresholds_for(graph, table),
+            scheme,
+            opened(data or calibration, source, **options),
+            count=count,
+            threads=threads,
+            partial=partial_of(output) if output else None,
+            progress=progress,
+        )
+    if output:
+        save_ranking(found, output)
+    if plot:
+        draw(found, plot)
+    show_sensitivity.ranking(found, table=output, plot=plot)
 
 
 @app.command()
@@ -559,24 +704,56 @@ def clips(
 
 def main() -> None:
     """Run the command line; every error of edgevid becomes a message and exit status 1."""
+    _replace_closed_streams()
+    # Pillow's warnings repeat what check_size and the broken frames' errors say.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     # As an exception, so that what is half written is removed; Typer does the same for Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    status = _status()
+    sys.exit(_lost_output() or status)
+
+
+def _status() -> int:
+    """Run the command line and print the error that ends it."""
     try:
         app(standalone_mode=True)
+    except SystemExit as end:
+        # Typer and Rich make status 1 of a closed pipe.
+        return _CLOSED_PIPE if isinstance(end.__context__, BrokenPipeError) else int(end.code or 0)
     except EdgevidError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "edgevid":
             raise
         fix = "pip install 'edgevid[compile]' for this command; 'edgevid doctor' lists what is missing"
         print(f"error: {error.name} is not installed\n  what to do: {fix}", file=sys.stderr)
-        sys.exit(1)
-    except BrokenPipeError:
-        sys.exit(141)
     except OSError as error:
-        print(f"error: {error.strerror or error}\n  where: {error.filename}", file=sys.stderr)
-        sys.exit(1)
+        if lost := _lost_output():
+            return lost
+        where = error.filename or "standard output, or a file that was being written"
+        print(f"error: {error.strerror or error}\n  where: {where}", file=sys.stderr)
+    return 1
+
+
+def _lost_output() -> int | None:
+    """The exit status if standard output cannot be written, ``None`` if it can."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left would fail once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return _CLOSED_PIPE
+        print(f"error: {error.strerror}\n  where: standard output", file=sys.stderr)
+        return 1
+    return None
+
+
+def _replace_closed_streams() -> None:
+    """A stream that the caller closed drops what is written; the next file opened would get it else."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - as long as the program
 
 
 def _flags(arguments: dict[str, Any]) -> dict[str, Any]:

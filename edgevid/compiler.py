@@ -7,9 +7,7 @@ verify → seal. Every step is a function of another module; here they are put i
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,26 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import edgevid
 from edgevid import targets
+from edgevid.build import build, lowered, open_here, open_reference
 from edgevid.bundle import Bundle, check_place, new_bundle, save_expectation, seal, sha256
-from edgevid.contract import Artifact, CompileOptions, RunSettings, Session
-from edgevid.errors import ConfigError, LoweringError
+from edgevid.contract import RunSettings
+from edgevid.errors import ConfigError
 from edgevid.graph.verify import Expectation, Verification, verify
-from edgevid.int8 import (
-    TABLE,
-    Int8,
-    kept_in_float,
-    layer_records,
-    quantization_record,
-    quantized,
-    same_as_graph,
-    table_for,
-)
+from edgevid.int8 import TABLE, Int8, layer_records, same_as_graph
 from edgevid.manifest import (
     ArtifactRecord,
     CheckRecord,
     LayerRecord,
     Manifest,
-    QuantizationRecord,
     ReferenceRecord,
     SettingRecord,
     ShiftRecord,
@@ -45,18 +34,14 @@ from edgevid.manifest import (
 from edgevid.plan import Plan, plan
 from edgevid.source import Say, Source, open_source
 from edgevid.targets import onnxruntime as reference_target
-from edgevid.targets._profiles import device as find_device
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from edgevid.calibration.table import Table
     from edgevid.checkpoints import Checkpoint
+    from edgevid.recipe import Recipe
 
 __all__ = ["compile_checkpoint"]
-
-NO_SHIFT = "none"
-"""Stands where the lowering would, for a network without a shift."""
 
 
 def compile_checkpoint(
@@ -117,15 +102,14 @@ def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
 
     graph = with_uint8_clips(source.graph(1), source.normalization)
     say("running the float32 reference and its negative controls")
-    golden = choose_golden(graph, _open_reference, request.precision)
+    golden = choose_golden(graph, open_reference, request.precision)
     names = [save_expectation(draft, part) for part in golden.expectations]
-    table = _ranges(draft, graph, source, request, say)
-    quantization = _quantization(graph, request, table)
+    recipe = _recipe(draft, graph, source, request, say)
     records = []
     for batch in request.batches:
         if batch > 1:
             graph = with_uint8_clips(source.graph(batch), source.normalization)
-        records.append(_compile_batch(draft, graph, batch, request, golden.expectations, table, say))
+        records.append(_compile_batch(draft, graph, batch, request, golden.expectations, recipe, say))
     seal(
         draft,
         _manifest(
@@ -140,7 +124,7 @@ def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
             ],
             artifacts=records,
             golden=names,
-            quantization=quantization,
+            quantization=recipe.record() if recipe else None,
             reference=ReferenceRecord(
                 runtime=f"onnxruntime {reference_target.target().probe(request.device).version}",
                 shift_removed=golden.removed,
@@ -158,23 +142,33 @@ def _status(request: Plan) -> Status:
     return "verified on the device" if request.device.is_this_machine else "compiled, not measured"
 
 
-def _ranges(draft: Path, graph: ir.Model, source: Source, request: Plan, say: Say) -> Table | None:
-    """The ranges that int8 needs, kept in the bundle too."""
-    if request.int8 is None:
+def _recipe(draft: Path, graph: ir.Model, source: Source, request: Plan, say: Say) -> Recipe | None:
+    """What makes it int8; its ranges are kept in the bundle too."""
+    scheme = request.capability.scheme
+    if request.int8 is None or scheme is None:
         return None
     from edgevid.calibration.table import save_table
+    from edgevid.recipe import find_recipe
 
-    say("finding the ranges of the network's tensors")
-    table = table_for(request.int8, graph, source)
-    save_table(table, draft / TABLE)
-    return table
+    recipe = find_recipe(
+        request.int8,
+        graph,
+        source,
+        scheme,
+        open_float=open_reference,
+        open_int8=partial(open_here, request=request),
+        measured_with=_measured_with(request),
+        say=say,
+    )
+    save_table(recipe.table, draft / TABLE)
+    return recipe
 
 
-def _quantization(graph: ir.Model, request: Plan, table: Table | None) -> QuantizationRecord | None:
-    scheme = request.capability.scheme
-    if request.int8 is None or table is None or scheme is None:
-        return None
-    return quantization_record(table, scheme, kept_in_float(graph, request.int8))
+def _measured_with(request: Plan) -> str:
+    """What accuracy is measured with, in words."""
+    if request.capability.executes and not request.device.simulates:
+        return f"{request.device.target} {request.capability.version}"
+    return f"{request.device.simulates or request.device.target}, simulated with ONNX Runtime"
 
 
 def _compile_batch(
@@ -183,37 +177,27 @@ def _compile_batch(
     batch: int,
     request: Plan,
     expected: Sequence[Expectation],
-    table: Table | None,
+    recipe: Recipe | None,
     say: Say,
 ) -> ArtifactRecord:
     runtime = targets.find(request.device.target)
-    kept: Mapping[str, str] = {}
-    if table is not None and request.int8 is not None and request.capability.scheme is not None:
-        kept = kept_in_float(graph, request.int8)
-        graph = quantized(graph, table, request.capability.scheme, kept)
-    name, lowered = _lowered(graph, batch, request)
+    if recipe is not None:
+        graph = recipe.apply(graph)
+    name, plain = lowered(graph, batch, request)
     say(f"compiling batch {batch} for {request.device.name}, {request.precision}, lowering {name}")
     folder = draft / "artifacts" / f"batch{batch}"
     folder.mkdir(parents=True)
-    options = CompileOptions(
-        device=request.device,
-        folder=folder,
-        precision=request.precision,
-        batch=batch,
-        lowering=name,
-        settings=request.settings,
-    )
-    artifact = runtime.compile(lowered, options)
+    artifact = build(plain, name, batch, request, folder)
     checks: tuple[CheckRecord, ...] = ()
     layers: list[LayerRecord] = []
     if request.capability.executes:
         say(f"verifying batch {batch}")
         with runtime.open(artifact) as session:
             result = verify(session, expected, request.precision)
-            if table is not None:
-                same = same_as_graph(session, graph, expected, partial(_open_reference, batch=batch))
+            if recipe is not None:
+                same = same_as_graph(session, graph, expected, partial(open_reference, batch=batch))
                 result = replace(result, checks=(*result.checks, same))
-                layers = layer_records(session.layers(), kept)
+                layers = layer_records(session.layers(), recipe.float_layers)
         result.raise_if_failed(f"{request.device.name}, batch {batch}, lowering {name}")
         checks = check_records(result)
     return ArtifactRecord(
@@ -228,46 +212,9 @@ def _compile_batch(
     )
 
 
-def _lowered(graph: ir.Model, batch: int, request: Plan) -> tuple[str, ir.Model]:
-    """The name and result of the lowering that was asked for, or of the target's first that holds."""
-    from edgevid.graph.lower import lower
-    from edgevid.graph.shift_op import shift_nodes
-
-    if not shift_nodes(graph):
-        return NO_SHIFT, graph
-    if request.lowering != "auto":
-        return request.lowering, lower(graph, request.lowering)
-    runtime = targets.find(request.device.target)
-    offered = request.capability.lowerings if batch == 1 else request.capability.batch_lowerings
-    first = runtime.default_lowering(graph, request.device, request.precision, batch)
-    for name in dict.fromkeys((first, *offered)):
-        with suppress(LoweringError):
-            return name, lower(graph, name)
-    return first, lower(graph, first)
-
-
 def check_records(result: Verification) -> tuple[CheckRecord, ...]:
     """A verification as the manifest keeps it."""
     return tuple(CheckRecord(name=c.name, passed=c.passed, detail=c.detail) for c in result.checks)
-
-
-def _open_reference(graph: ir.Model, batch: int = 1) -> Session:
-    """A canonical graph in ONNX Runtime; its file is gone again as soon as it is loaded.
-
-    One in int8 is run operation by operation.
-    """
-    reference = reference_target.target()
-    quantizes = any(node.op_type == "QuantizeLinear" for node in graph.graph)
-    with tempfile.TemporaryDirectory(prefix="edgevid-") as folder:
-        options = CompileOptions(
-            device=find_device("reference"),
-            folder=Path(folder),
-            lowering="function",
-            batch=batch,
-            precision="int8" if quantizes else "fp32",
-        )
-        artifact: Artifact = reference.compile(graph, options)
-        return reference.open(artifact)
 
 
 def _manifest(source: Source, request: Plan, **found: Any) -> Manifest:

@@ -31,6 +31,11 @@ __all__ = ["Foreign", "read_foreign"]
 _NORMALIZATION = ("mean", "std", "color")
 _SAMPLING = ("mode", "window", "clips", "crops", "resize", "library", "average")
 _FLAGS = ("segments", "crop", "labels", *_NORMALIZATION, *_SAMPLING)
+_AS_GIVEN = {"crop": "size"}
+"""Settings whose flag has another name."""
+
+_LOST = "whole channels are set to zero"
+"""What is said of a region in which an exporter may have lost a shift."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,12 @@ class Foreign:
         notes = []
         if not any(candidate.spec for candidate in self.canonical.candidates):
             notes.append("no shift found: the network is compiled as it stands")
+        if lost := [each.where for each in self.canonical.candidates if each.reason == _LOST]:
+            regions = "1 region sets" if len(lost) == 1 else f"{len(lost)} regions set"
+            notes.append(
+                f"{regions} whole channels to zero, the first at {lost[0]}: "
+                "if the network has a shift there, its exporter lost it"
+            )
         if self.canonical.averaged:
             notes.append("the file answers for each frame: the logits are their mean over the clip")
         if self.canonical.softmax:
@@ -96,11 +107,12 @@ class Foreign:
         """The canonical graph of ``batch`` clips.
 
         Raises:
-            GraphError: the graph does not hold for that batch, though its input does.
+            GraphError: the graph does not hold for that batch, though its input does, or its
+                shifts are others than those of one clip.
         """
         if batch == 1:
             return self.canonical.model
-        return canonicalize(self.model, self.clip, batch, evaluate).model
+        return canonicalize(self.model, self.clip, batch, evaluate, self.canonical.shifts).model
 
 
 def read_foreign(
@@ -144,9 +156,10 @@ def read_foreign(
     flag, published = merger.candidates["flag"], merger.candidates["preset"]
     clip = clip_input(
         model,
-        segments=flag.get("segments") or published.get("segments"),
+        segments=flag.get("segments", published.get("segments")),
         size=flag.get("crop"),
         layout=input_layout,
+        usual_size=published.get("crop"),
     )
     if clip.batch not in (None, 1):
         raise ConfigError(
@@ -181,12 +194,18 @@ def _foreign_flags(flags: Mapping[str, Any], path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{', '.join(senseless)}: an ONNX file holds its network already, shifts and all",
             where=path,
-            fix=f"leave it out; of such a file one can say {', '.join(_FLAGS)}",
+            fix=f"leave it out; of such a file one can say {', '.join(map(_flag, _FLAGS))}",
         )
     for name in {"segments", "crop"} & set(given):
         if type(given[name]) is not int:
-            raise ConfigError(f"{name} is {given[name]!r}", where=path, fix="give a whole number from 1")
+            raise ConfigError(
+                f"{_flag(name)} is {given[name]!r}", where=path, fix="give a whole number from 1"
+            )
     return given
+
+
+def _flag(name: str) -> str:
+    return "--" + _AS_GIVEN.get(name, name)
 
 
 def _normalization(merger: Merger, complete: bool) -> Normalization | None:

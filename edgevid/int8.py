@@ -10,18 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgevid.calibration.points import layers_named, points
 from edgevid.calibration.table import Method, Table, check_graph, load_table
 from edgevid.contract import Layer, Scheme, Session
 from edgevid.errors import ConfigError
 from edgevid.graph.verify import Check, Expectation, compare, run_all
-from edgevid.manifest import LayerRecord, QuantizationRecord
+from edgevid.manifest import LayerRecord
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from edgevid.calibration.bias_correction import Corrections
     from edgevid.calibration.data import Data
     from edgevid.calibration.inference import Progress
     from edgevid.source import Source
@@ -31,10 +32,11 @@ __all__ = [
     "Int8",
     "kept_in_float",
     "layer_records",
-    "quantization_record",
+    "opened",
     "quantized",
     "same_as_graph",
     "table_for",
+    "thresholds_for",
 ]
 
 TABLE = "calibration.json"
@@ -56,18 +58,73 @@ class Int8:
         clips: how many are enough.
         float_layers: layers that stay in float, and why; by name, or by a word for several, see
             `edgevid.calibration.points.layers_named`.
+        max_drop: of top-1 against float, from 0 to 1; more layers go back to float until it holds.
+        data: labelled videos, a list of them or packed clips that it holds on.
+        equalize: like channels' ranges before calibration, see `edgevid.calibration.equalize`.
+        correct_biases: by calibration clips, see `edgevid.calibration.bias_correction`.
         progress: is told the number of clips.
+
+    Raises:
+        ConfigError: a drop without data or the reverse, one that is no share, or corrected biases
+            with a table, which holds no clips.
     """
 
     calibration: Path | Table | Data
     method: Method = "minmax"
     clips: int = 300
     float_layers: Mapping[str, str] = field(default_factory=dict)
+    max_drop: float | None = None
+    data: Path | Data | None = None
+    equalize: bool = False
+    correct_biases: bool = False
     progress: Progress | None = None
 
+    def __post_init__(self) -> None:
+        if (self.max_drop is None) != (self.data is None):
+            given, missing = ("--data", "--max-drop") if self.max_drop is None else ("--max-drop", "--data")
+            raise ConfigError(
+                f"{given} without {missing}",
+                where=given,
+                fix="give labelled videos, and the points of top-1 that may be lost on them",
+            )
+        if self.max_drop is not None and not 0 <= self.max_drop < 1:
+            raise ConfigError(
+                f"a drop of {100 * self.max_drop:g} points", where="--max-drop", fix="give 0 to 99"
+            )
+        if self.correct_biases and self.has_table:
+            raise ConfigError(
+                "biases are corrected by clips, and a table holds none",
+                where="--correct-bias",
+                fix="give --calibration videos, a list of them or packed clips",
+            )
 
-def table_for(request: Int8, graph: ir.Model, source: Source) -> Table:
-    """The ranges of a canonical float graph of one clip.
+    @property
+    def has_table(self) -> bool:
+        """Ranges are given, and no clips."""
+        given = self.calibration
+        return isinstance(given, Table) or (isinstance(given, Path) and given.suffix.lower() == ".json")
+
+
+def opened(given: Path | Data, source: Source, **options: Any) -> Data:
+    """Videos or packed clips, the videos sampled as the network wants them.
+
+    Args:
+        given: where they are; clips that are open already are returned.
+        source: of the network.
+        options: of `edgevid.calibration.open_data.open_videos`.
+
+    Raises:
+        VideoError: there are none.
+    """
+    from edgevid.calibration.open_data import open_videos
+
+    if not isinstance(given, Path):
+        return given
+    return open_videos(given, source.sampling, labels=source.labels, **options)
+
+
+def table_for(request: Int8, graph: ir.Model, clips: Data | None) -> Table:
+    """The ranges of a canonical float graph of one clip: those given, or what ``clips`` show.
 
     Raises:
         ConfigError: the table is damaged or of another network; the data do not fit.
@@ -76,30 +133,21 @@ def table_for(request: Int8, graph: ir.Model, source: Source) -> Table:
     """
     from edgevid.calibration.calibrate import calibrate
 
+    if clips is not None:
+        return calibrate(graph, clips, method=request.method, count=request.clips, progress=request.progress)
     given = request.calibration
-    if isinstance(given, Path) and given.suffix.lower() == ".json":
-        table = load_table(given)
-        check_graph(table, graph, given)
-        return table
-    if isinstance(given, Table):
-        check_graph(given, graph, "the given table")
-        return given
-    if isinstance(given, Path):
-        from edgevid.calibration.open_data import open_videos
-
-        given = open_videos(given, source.sampling, labels=source.labels)
-    return calibrate(graph, given, method=request.method, count=request.clips, progress=request.progress)
+    table = load_table(given) if isinstance(given, Path) else given
+    assert isinstance(table, Table)
+    check_graph(table, graph, given if isinstance(given, Path) else "the given table")
+    return table
 
 
-def quantized(graph: ir.Model, table: Table, scheme: Scheme, float_layers: Mapping[str, str]) -> ir.Model:
-    """A canonical float graph of any batch in int8.
+def thresholds_for(graph: ir.Model, table: Table) -> dict[str, float]:
+    """The table's bounds by the names of a canonical float graph of any batch.
 
     Raises:
         ConfigError: the table is of another network.
-        GraphError: an unknown float layer.
     """
-    from edgevid.calibration.quantize import quantize
-
     check_graph(table, graph)
     names = points(graph)
     if len(names) != len(table.tensors):
@@ -108,8 +156,37 @@ def quantized(graph: ir.Model, table: Table, scheme: Scheme, float_layers: Mappi
             fix="calibrate again with this version of edgevid",
         )
     # Exporters number tensors anew for every batch; their order stays.
-    thresholds = dict(zip(names, table.thresholds.values(), strict=True))
-    return quantize(graph, thresholds, scheme, float_layers=tuple(float_layers))
+    return dict(zip(names, table.thresholds.values(), strict=True))
+
+
+def quantized(
+    graph: ir.Model,
+    table: Table,
+    scheme: Scheme,
+    float_layers: Mapping[str, str],
+    corrections: Corrections | None = None,
+) -> ir.Model:
+    """A canonical float graph of any batch in int8.
+
+    Args:
+        graph: the one that was calibrated, of any batch.
+        table: of its ranges.
+        scheme: of the target.
+        float_layers: names of layers that stay in float, and why.
+        corrections: of the biases of the others.
+
+    Raises:
+        ConfigError: the table is of another network.
+        GraphError: an unknown float layer.
+    """
+    from edgevid.calibration.bias_correction import with_corrected_biases
+    from edgevid.calibration.quantize import quantize
+
+    thresholds = thresholds_for(graph, table)
+    wanted = {name: values for name, values in (corrections or {}).items() if name not in float_layers}
+    return quantize(
+        with_corrected_biases(graph, wanted), thresholds, scheme, float_layers=tuple(float_layers)
+    )
 
 
 def kept_in_float(graph: ir.Model, request: Int8) -> dict[str, str]:
@@ -154,16 +231,3 @@ def layer_records(layers: Sequence[Layer], float_layers: Mapping[str, str]) -> l
         )
         for layer in layers
     ]
-
-
-def quantization_record(table: Table, scheme: Scheme, float_layers: Mapping[str, str]) -> QuantizationRecord:
-    """What the manifest says of it."""
-    return QuantizationRecord(
-        method=table.method,
-        clips=len(table.clips),
-        graph_sha256=table.graph_sha256,
-        table=TABLE,
-        scheme=asdict(scheme),
-        float_layers=dict(float_layers),
-        warnings=list(table.warnings),
-    )

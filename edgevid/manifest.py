@@ -15,8 +15,10 @@ __all__ = [
     "SCHEMA_VERSION",
     "ArtifactRecord",
     "CheckRecord",
+    "DropRecord",
     "LayerRecord",
     "Manifest",
+    "PassRecord",
     "QuantizationRecord",
     "ReferenceRecord",
     "SettingRecord",
@@ -78,6 +80,40 @@ class LayerRecord(_Record):
     reason: str
 
 
+class PassRecord(_Record):
+    """A change that was asked for to make int8 better, and what it did.
+
+    The two figures are SQNR at the logits in dB before and after it, over ``clips`` calibration
+    clips in ONNX Runtime; None where nothing could be measured, or nothing differs from float.
+    """
+
+    name: str
+    sqnr_before: float | None
+    sqnr_after: float | None
+    clips: int
+
+
+class DropRecord(_Record):
+    """What int8 loses on labelled videos, and what was tried until it was little enough.
+
+    Drops are shares from 0 to 1 of top-1 against float; ``low`` and ``high`` are a 95 % interval.
+    ``trials``: number of layers in float to the drop, in the order of trying.
+    """
+
+    limit: float
+    drop: float
+    low: float
+    high: float
+    lost: int
+    gained: int
+    videos: int
+    data: str
+    measured_with: str
+    trials: list[tuple[int, float]]
+    verdict: str
+    remark: str
+
+
 class QuantizationRecord(_Record):
     """How an int8 network was made; ``table`` is the file of its ranges in the bundle."""
 
@@ -88,6 +124,8 @@ class QuantizationRecord(_Record):
     scheme: dict[str, Any]
     float_layers: dict[str, str]
     warnings: list[str]
+    passes: list[PassRecord] = []
+    drop: DropRecord | None = None
 
 
 class ArtifactRecord(_Record):

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from edgevid.bundle import Bundle
     from edgevid.doctor import Finding
     from edgevid.graph.verify import Verification
-    from edgevid.manifest import ArtifactRecord
+    from edgevid.manifest import ArtifactRecord, QuantizationRecord
 
 __all__ = [
+    "Steps",
     "bundle",
     "devices",
     "findings",
@@ -41,21 +43,34 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str))
 
 
+class Steps:
+    """The present step of long work, as ``say`` and ``progress`` of what does it."""
+
+    def __init__(self, console: Console, status: Status | None) -> None:
+        self._console, self._status, self._start = console, status, perf_counter()
+
+    def __call__(self, step: str) -> None:
+        """A new step began."""
+        if self._status is not None:
+            self._status.update(escape(step))
+            seconds = perf_counter() - self._start
+            self._console.print(f"[dim]{seconds:6.1f} s[/] {escape(step)}", highlight=False)
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """How far it is."""
+        if self._status is not None:
+            self._status.update(escape(f"{stage}: {done} of {total}"))
+
+
 @contextmanager
-def steps() -> Iterator[Callable[[str], None]]:
+def steps() -> Iterator[Steps]:
     """Shows the present step on a terminal; silent in a pipe."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda _: None
+        yield Steps(console, None)
         return
-    start = perf_counter()
     with console.status("starting") as status:
-
-        def say(step: str) -> None:
-            status.update(escape(step))
-            console.print(f"[dim]{perf_counter() - start:6.1f} s[/] {escape(step)}", highlight=False)
-
-        yield say
+        yield Steps(console, status)
 
 
 def bundle(made: Bundle) -> None:
@@ -78,10 +93,7 @@ def bundle(made: Bundle) -> None:
             f"and a swapped one ({reference.shift_swapped:.1%})"
         )
     if facts.quantization is not None:
-        ranges = facts.quantization
-        console.print(f"  ranges: {ranges.method} of {ranges.clips} clips, in {ranges.table}")
-        for warning in ranges.warnings:
-            console.print(f"  [yellow]warning:[/] {escape(warning)}")
+        _quantization(console, facts.quantization)
     for note in facts.notes:
         console.print(f"  note: {note}", markup=False)
     assumed = [name for name, setting in facts.provenance.items() if setting.source == "default"]
@@ -102,6 +114,30 @@ def _layers(console: Console, artifact: ArtifactRecord) -> None:
         for layer in layers:
             if layer.precision != "int8":
                 console.print(f"      {layer.name} in {layer.precision}: {layer.reason}", markup=False)
+
+
+def _quantization(console: Console, made: QuantizationRecord) -> None:
+    """Ranges, what was done for int8 and what came of it, and what int8 loses."""
+    lines = [f"ranges: {made.method} of {made.clips} clips, in {made.table}"]
+    for step in made.passes:
+        before, after = (
+            "as float" if x is None else f"{x:.2f} dB" for x in (step.sqnr_before, step.sqnr_after)
+        )
+        effect = f"logits SQNR {before} before, {after} after, on {step.clips} calibration clips"
+        lines.append(f"{step.name}: {effect if step.clips else 'its effect was not measured, without clips'}")
+    if made.drop is not None:
+        lost = made.drop
+        lines.append(
+            f"top-1 drop {100 * lost.drop:.2f} points of {lost.videos} videos ({lost.lost} lost, "
+            f"{lost.gained} gained; {lost.measured_with}): {lost.verdict}: {lost.remark}"
+        )
+        if len(lost.trials) > 1:
+            tried = ", ".join(f"{count}: {100 * drop:.2f}" for count, drop in lost.trials)
+            lines.append(f"layers returned to float and the drop in points, as tried: {tried}")
+    for line in lines:
+        console.print(f"  {line}", markup=False)
+    for warning in made.warnings:
+        console.print(f"  [yellow]warning:[/] {escape(warning)}")
 
 
 def verification(result: Verification, title: str) -> None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["checkpoint", "checkpoint_facts", "foreign", "foreign_facts", "in_words"]
 
+_NO_PLACE_FOR_A_SHIFT = ("the shape changes", "a tensor of ")
+"""How reasons begin why a region cannot displace along T, H or W."""
+
 
 def checkpoint_facts(found: Checkpoint) -> dict[str, Any]:
     """Everything `inspect` shows of a checkpoint, as plain data."""
@@ -102,9 +105,15 @@ def foreign(facts: Mapping[str, Any]) -> None:
     ]
     for line in lines:
         console.print(line, markup=False)
+    others = [each for each in facts["candidates"] if each["found"].startswith(_NO_PLACE_FOR_A_SHIFT)]
     for candidate in facts["candidates"]:
+        if candidate in others:
+            continue
         mark = "no shift" if candidate["shift"] is None else "shift"
         console.print(f"  {mark} at {candidate['where']}: {candidate['found']}", markup=False)
+    if others:
+        plural = "region only reshapes or takes" if len(others) == 1 else "regions only reshape or take"
+        console.print(f"  {len(others)} other {plural} parts (listed by --json)", markup=False)
     for note in facts["notes"]:
         console.print(f"note: {note}", markup=False)
     _settings(console, facts["settings"])
@@ -117,10 +126,17 @@ def foreign(facts: Mapping[str, Any]) -> None:
 def in_words(spec: ShiftSpec, channels: int | None) -> str:
     """``T = 8, channels 0 to 7 take the next frame, ..., 1/4 of 64 channels move``."""
     parts = [f"T = {spec.segments}"]
-    parts += [f"channels {move.start} to {move.stop - 1} take {_taken(move)}" for move in spec.moves]
+    parts += [f"{_channels(move)} {_taken(move)}" for move in spec.moves]
     if channels is not None:
-        parts.append(f"{spec.proportion(channels)} of {channels} channels move")
+        share = spec.proportion(channels)
+        parts.append(f"{'all' if share == 1 else f'{share} of'} {channels} channels move")
     return ", ".join(parts)
+
+
+def _channels(move: Move) -> str:
+    if move.stop - move.start == 1:
+        return f"channel {move.start} takes"
+    return f"channels {move.start} to {move.stop - 1} take"
 
 
 def _taken(move: Move) -> str:

@@ -24,27 +24,32 @@ def report(
 ) -> Summary:
     """Print each video's answers as they come, then the summary; errors go to the error stream.
 
+    Ctrl-C ends it with the summary of what is done.
+
     Args:
         outcomes: from `recognize`; closed in the end, whatever happens.
         total: how many there will be, for the progress on a terminal.
         as_json: one document with ``videos`` and ``summary`` in place of words.
     """
     summary, records, start = Summary(), [], perf_counter()
-    with closing(outcomes), progress_bar(total) as advance:
-        for outcome in outcomes:
-            summary.add(outcome)
-            if isinstance(outcome, Failure):
-                print(_printable(f"error: {outcome.error}"), file=sys.stderr)
-            elif not as_json:
-                _answers(outcome)
-            if as_json:
-                records.append(_record(outcome))
-            advance(summary)
+    try:
+        with closing(outcomes), progress_bar(total) as advance:
+            for outcome in outcomes:
+                summary.add(outcome)
+                if as_json:
+                    records.append(_record(outcome))
+                if isinstance(outcome, Failure):
+                    print(_printable(f"error: {outcome.error}"), file=sys.stderr)
+                elif not as_json:
+                    _answers(outcome)
+                advance(summary)
+    except KeyboardInterrupt:
+        summary.interrupted = True
     summary.seconds = perf_counter() - start
     if as_json:
         show.print_json({"videos": records, "summary": summary.record()})
     else:
-        _summary(summary)
+        _summary(summary, total)
     return summary
 
 
@@ -73,8 +78,11 @@ def progress_bar(total: int, console: Console | None = None) -> Iterator[Callabl
 
 def _record(outcome: Recognition | Failure) -> dict[str, Any]:
     if isinstance(outcome, Failure):
+        item = outcome.item
         return {
-            "video": str(outcome.path),
+            "video": str(item.path),
+            "list": None if item.source is None else str(item.source),
+            "line": item.source_line,
             "error": str(outcome.error),
             "reason": reason_of(outcome.error),
         }
@@ -104,8 +112,10 @@ def _answers(outcome: Recognition) -> None:
         console.print(f"  {answer.probability:6.1%}  {answer.name}{mark}", markup=False)
 
 
-def _summary(summary: Summary) -> None:
+def _summary(summary: Summary, total: int) -> None:
     console = show.out()
+    if summary.interrupted:
+        console.print(f"interrupted: {total - summary.videos} of {total} videos are not looked at")
     warned = f", {summary.with_warnings} of them with warnings" if summary.with_warnings else ""
     console.print(f"{summary.recognized} of {summary.videos} videos recognized{warned}")
     if summary.skipped:
@@ -125,4 +135,6 @@ def _summary(summary: Summary) -> None:
 
 def _printable(text: str) -> str:
     """File names may hold bytes that are no UTF-8, and controls that would steer the terminal."""
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

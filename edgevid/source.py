@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Say", "Source", "is_onnx", "open_source"]
 
 Say = Callable[[str], None]
+
+_ONNX = re.compile(rb"\x08[\x01-\x20][\x12\x1a\x22\x28\x32\x3a\x42]")
+"""Fields 1 (the format's version) and 2 to 8 of a model, in the order in which all writers write them."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,17 @@ class Source:
 
 
 def is_onnx(path: str | os.PathLike[str]) -> bool:
-    """By its name."""
-    return Path(path).suffix.lower() == ".onnx"
+    """By its name, or by how it begins."""
+    path = Path(path)
+    if path.suffix.lower() == ".onnx":
+        return True
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError:
+        return False  # whoever reads it as a checkpoint says what is wrong
+    # The length that a safetensors file begins with may look alike, but ends in zeros.
+    return bool(_ONNX.match(head)) and head[4:] != bytes(4)
 
 
 def open_source(

@@ -198,6 +198,37 @@ def test_a_constant_output_is_diagnosed_in_these_words(tmp_path):
         read_foreign(tsn(tmp_path / "constant.onnx", body=body), **PIXELS)
 
 
+@pytest.mark.parametrize("shape", ["1,4,3,32,32", "n,4,3,h,w"])
+def test_a_preset_fills_in_the_size_that_a_file_leaves_open(tmp_path, shape):
+    found = read_foreign(tsn(tmp_path / "open.onnx", shape), preset="tsm-resnet50", segments=4)
+    assert found.clip.size == (32 if "32" in shape else 224)
+    assert found.sampling.crop == found.clip.size
+
+
+def test_messages_name_the_flag(tiny_onnx):
+    with pytest.raises(ConfigError, match="--segments is 0"):
+        read_foreign(tiny_onnx, segments=0, **PIXELS)
+    with pytest.raises(ConfigError, match="--size is 1.5"):
+        read_foreign(tiny_onnx, size=1.5, **PIXELS)
+    with pytest.raises(ConfigError, match="--size") as caught:
+        read_foreign(tiny_onnx, proportion="1/4", **PIXELS)
+    assert "crop," not in caught.value.fix
+
+
+def test_channels_that_became_zeros_are_noted(tmp_path):
+    """Of a folded shift of an empty example, zeros may be all that is left."""
+    path = written(
+        tmp_path / "lost.onnx",
+        """net (float[1,4,3,32,32] x) => (float[1,3] y)
+        <int64[2] plane = {3,4}, int64[1] time = {1}, int64[2] parts = {1,2}, int64[5] sizes = {1,4,1,32,32}> {
+            r = Relu(x) a, b = Split<axis=2>(r, parts) z = ConstantOfShape(sizes) c = Concat<axis=2>(z, b)
+            k = Tanh(c) m = ReduceMean<keepdims=0>(k, plane) y = ReduceMean<keepdims=0>(m, time) }""",
+    )
+    (note,) = [each for each in read_foreign(path, **PIXELS).notes if "channels to zero" in each]
+    assert note.startswith("1 region sets whole channels to zero")
+    assert "lost it" in note
+
+
 def test_a_wrong_rewriting_would_be_noticed(tiny_onnx, monkeypatch):
     from edgevid.graph import canonicalize
     from edgevid.graph.find_shift import Found

@@ -20,8 +20,9 @@ LEVELS = (
     {"targets", "recognition"},
     {"bench"},
     {"calibration"},
-    {"compiler", "foreign", "int8", "plan", "source", "verification"},
-    {"doctor", "demo", "show", "show_network", "show_recognition", "show_compare", "show_calibration"},
+    {"build", "compiler", "foreign", "int8", "plan", "recipe", "source", "verification"},
+    {"doctor", "demo", "show", "show_network", "show_recognition", "show_compare", "show_calibration"}
+    | {"show_sensitivity"},
     {"cli"},
     {"__main__"},
 )

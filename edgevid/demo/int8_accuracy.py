@@ -23,7 +23,7 @@ from edgevid.calibration.comparison import Comparison, Pair
 from edgevid.calibration.statistics import Paired, paired
 from edgevid.demo.evaluate import SEED
 from edgevid.demo.generated import Generated
-from edgevid.demo.int8_bundles import DEVICES, NNCF, SPOILT, compile_all
+from edgevid.demo.int8_bundles import CALIBRATION_CLIPS, DEVICES, METHODS, NNCF, SPOILT, compile_all
 
 __all__ = ["claims", "main"]
 
@@ -80,24 +80,33 @@ def _between(found: Comparison, name: str, other: str) -> Paired:
     return paired(lost, gained, len(rights))
 
 
-def _with_isa(isa: str, folder: Path, count: int) -> int:
+def _with_isa(isa: str, folder: Path, options: Sequence[str]) -> int:
     """The same by processes whose CPU has no newer instructions than ``isa``."""
     print(f"\nONEDNN_MAX_CPU_ISA={isa}", flush=True)
-    command = [sys.executable, "-m", "edgevid.demo.int8_accuracy", str(folder / isa), "--count", str(count)]
+    command = [sys.executable, "-m", "edgevid.demo.int8_accuracy", str(folder / isa), "--device", "host"]
     environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": isa}
-    return subprocess.run([*command, "--device", "host"], env=environment, check=False).returncode
+    return subprocess.run([*command, *options], env=environment, check=False).returncode
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; the exit status is 1 if something wanted is not met."""
     parser = argparse.ArgumentParser(prog="python -m edgevid.demo.int8_accuracy", description=main.__doc__)
     parser.add_argument("folder", type=Path, help="for the bundles and the results")
-    parser.add_argument("--count", type=int, default=10_000, help="clips")
+    parser.add_argument("--count", type=int, default=10_000, help="clips to compare")
+    parser.add_argument("--clips", type=int, default=CALIBRATION_CLIPS, help="clips to calibrate with")
     parser.add_argument("--device", action="append", default=[], choices=DEVICES, help="both by default")
+    parser.add_argument("--method", action="append", default=[], choices=METHODS, help="both by default")
     parser.add_argument("--isa", action="append", default=[], help="of oneDNN, as AVX2 or AVX512_CORE")
     parser.add_argument("--nncf", action="store_true", help="compare with NNCF's quantization too")
     chosen = parser.parse_args(arguments)
-    bundles = compile_all(chosen.folder, devices=chosen.device or DEVICES, nncf=chosen.nncf)
+    methods = chosen.method or METHODS
+    bundles = compile_all(
+        chosen.folder,
+        devices=chosen.device or DEVICES,
+        methods=methods,
+        clips=chosen.clips,
+        nncf=chosen.nncf,
+    )
     data = Generated("hard", chosen.count, SEED)
     with show_compare.progress_bar(resumes=False) as progress:
         found = compare(
@@ -112,7 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shown = claims(found)
     print(told(shown))
     worst = 0 if all(claim.met for claim in shown) else 1
-    return max(worst, *(_with_isa(isa, chosen.folder, chosen.count) for isa in chosen.isa), 0)
+    inherited = ["--count", str(chosen.count), "--clips", str(chosen.clips)]
+    inherited += [word for method in methods for word in ("--method", method)]
+    return max([worst, *(_with_isa(isa, chosen.folder, inherited) for isa in chosen.isa)])
 
 
 if __name__ == "__main__":

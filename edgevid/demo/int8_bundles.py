@@ -27,7 +27,7 @@ from edgevid.targets._profiles import device as find_device
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["DEVICES", "NNCF", "SPOILT", "compile_all", "spoilt"]
+__all__ = ["CALIBRATION_CLIPS", "DEVICES", "METHODS", "NNCF", "SPOILT", "compile_all", "spoilt"]
 
 DEVICES = ("host", "tensorrt-simulated")
 METHODS: tuple[Method, ...] = ("minmax", "entropy")
@@ -41,13 +41,19 @@ _THREADS = RunSettings(threads=1)
 
 
 def compile_all(
-    folder: Path, *, devices: Sequence[str] = DEVICES, clips: int = CALIBRATION_CLIPS, nncf: bool = False
+    folder: Path,
+    *,
+    devices: Sequence[str] = DEVICES,
+    methods: Sequence[Method] = METHODS,
+    clips: int = CALIBRATION_CLIPS,
+    nncf: bool = False,
 ) -> dict[str, Path]:
     """Bundles of the shipped network in ``folder`` by name, the float32 reference first.
 
     Args:
         folder: of the bundles.
         devices: for which int8 is compiled.
+        methods: by which ranges are chosen.
         clips: to calibrate with, of the hard split.
         nncf: also what NNCF makes of the network.
 
@@ -60,7 +66,7 @@ def compile_all(
     bundles = {FLOAT: compile_checkpoint(network, folder / FLOAT, settings=_THREADS)}
     tables: dict[Method, Path] = {}
     for device in devices:
-        for method in METHODS:
+        for method in methods:
             name = f"{device}-{method}"
             int8 = Int8(tables.get(method, data), method, clips)
             bundles[name] = compile_checkpoint(

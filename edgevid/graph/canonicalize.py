@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
 
-from edgevid.errors import ConfigError, GraphError, VerificationError
+from edgevid.errors import ConfigError, GraphError
+from edgevid.graph.check_same import check_same
 from edgevid.graph.clip_input import ClipInput, ClipLayout
 from edgevid.graph.clip_io import with_frames, with_logits
-from edgevid.graph.diagnose import diagnose
+from edgevid.graph.diagnose import check_dependence, diagnose
 from edgevid.graph.find_shift import Candidate, find_shift
 from edgevid.graph.place import place
 from edgevid.graph.probe import Evaluate
 from edgevid.graph.shift_op import shift_nodes, spec_of
 from edgevid.graph.standardize import standardize
-from edgevid.graph.verify import compare
-from edgevid.shift import Layout
+from edgevid.shift import Layout, ShiftSpec
 
 __all__ = ["Canonical", "canonicalize"]
-
-_SEED = 3
-_HALVES = frozenset({ir.DataType.FLOAT16, ir.DataType.BFLOAT16})
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,11 @@ class Canonical:
     softmax: bool
 
     @property
+    def shifts(self) -> tuple[ShiftSpec, ...]:
+        """In the order of the graph."""
+        return tuple(map(spec_of, shift_nodes(self.model)))
+
+    @property
     def classes(self) -> int:
         """Of the logits."""
         shape = self.model.graph.outputs[0].shape
@@ -49,7 +51,9 @@ class Canonical:
         return int(shape.numpy()[1])
 
 
-def canonicalize(model: ir.Model, clip: ClipInput, batch: int, evaluate: Evaluate) -> Canonical:
+def canonicalize(
+    model: ir.Model, clip: ClipInput, batch: int, evaluate: Evaluate, known: Sequence[ShiftSpec] = ()
+) -> Canonical:
     """The canonical graph of ``batch`` clips; that of one clip is compared with the file's.
 
     Args:
@@ -57,6 +61,7 @@ def canonicalize(model: ir.Model, clip: ClipInput, batch: int, evaluate: Evaluat
         clip: what the input holds.
         batch: N.
         evaluate: runs graphs, such as `edgevid.targets.onnxruntime.evaluate`.
+        known: the shifts of one clip in the order of the graph; other batches must have the same.
 
     Raises:
         GraphError: the graph is not supported, does not hold for this batch, or its exporter
@@ -65,57 +70,68 @@ def canonicalize(model: ir.Model, clip: ClipInput, batch: int, evaluate: Evaluat
         VerificationError: the rewritten graph computes something else than the file's.
     """
     try:
+        check_dependence(model)
         standard = standardize(model, {clip.name: clip.shape(batch)})
-        diagnose(standard)
-        found = find_shift(with_frames(standard, clip), evaluate, segments=clip.segments)
-        _check_segments(model, clip, found.model, batch)
+        diagnose(standard, clip.segments)
+        found = find_shift(with_frames(standard, clip), evaluate, segments=clip.segments, known=known)
+        if batch == 1:
+            _check_segments(model, clip, found.model)
+        else:
+            _check_known(found.model, known)
         logits = with_logits(found.model, clip.segments)
     except GraphError as error:
-        if batch == 1:
-            raise
-        raise GraphError(
-            f"for a batch of {batch}: {error.what}",
-            where=error.where,
-            fix="compile batch 1, or export a network whose code takes N from the shape of its input",
-        ) from error
+        raise _in_file(error, model, batch) from error
     if batch == 1:
-        _check_same(model, clip, found.model, evaluate)
+        check_same(model, clip, found.model, evaluate)
     return Canonical(logits.model, found.candidates, logits.averaged, logits.softmax)
 
 
-def _check_segments(model: ir.Model, clip: ClipInput, found: ir.Model, batch: int) -> None:
+def _check_segments(model: ir.Model, clip: ClipInput, found: ir.Model) -> None:
+    """Raise if a shift along time takes the one clip for several of fewer frames."""
     for node in shift_nodes(found):
         spec, value = spec_of(node), node.inputs[0]
         assert value is not None
         assert value.shape is not None
+        first = int(value.shape.numpy()[0])
+        clips = first if spec.layout is Layout.VOLUME else first // spec.segments
         # Behind a pooling over time there are fewer frames, and T of a shift is smaller by right.
-        stacked = spec.layout is Layout.FRAMES and value.shape[0] == batch * clip.segments
-        if stacked and any(move.dt for move in spec.moves) and spec.segments != clip.segments:
+        fits = clips == 1 or spec.segments == clip.segments
+        if any(move.dt for move in spec.moves) and not fits:
             raise ConfigError(
                 f"clips of {clip.segments} frames, but the shift {node.name} is of {spec.segments}",
                 where=place(model),
-                fix=f"give --segments {spec.segments}; a file that is fixed to several clips "
-                "has to be exported with a dynamic batch, or for one clip",
+                fix=_segments_fix(clip, spec.segments),
             )
 
 
-def _check_same(model: ir.Model, clip: ClipInput, found: ir.Model, evaluate: Evaluate) -> None:
-    """Raise unless the rewritten graph computes what the file does, on one clip of noise."""
-    kind = model.graph.inputs[0].dtype
-    if kind is None or kind is ir.DataType.BFLOAT16:
-        return  # ONNX Runtime takes no such input on a CPU
-    shape = (1, clip.segments, 3, clip.size, clip.size)
-    frames = np.random.default_rng(_SEED).standard_normal(shape, np.float32)
-    ordered = frames.swapaxes(1, 2) if clip.layout is ClipLayout.VOLUME else frames
-    feed = np.ascontiguousarray(ordered).reshape(clip.shape(1)).astype(kind.numpy())
-    wanted, got = evaluate(model, {clip.name: feed})[0], evaluate(found, {"frames": frames})[0]
-    tensors = [value.const_value for value in model.graph.initializers.values()]
-    halves = _HALVES & {kind, *(tensor.dtype for tensor in tensors if tensor is not None)}
-    classes = wanted.shape[-1]
-    difference = compare(wanted.reshape(-1, classes).astype(np.float32), got.reshape(-1, classes))
-    if not difference.within("fp16" if halves else "fp32"):
-        raise VerificationError(
-            f"the graph that was made of the file computes something else: {difference}",
-            where=place(model),
-            fix="compile the checkpoint instead, and report the file",
-        )
+def _segments_fix(clip: ClipInput, segments: int) -> str:
+    if clip.layout is ClipLayout.FRAMES and clip.batch is None:
+        return f"give --segments {segments}"
+    return f"export the network with a dynamic batch, or for one clip of {segments} frames"
+
+
+def _check_known(found: ir.Model, known: Sequence[ShiftSpec]) -> None:
+    """Raise if the shifts of a larger batch are not those of one clip."""
+    shifts = [(str(node.name), spec_of(node)) for node in shift_nodes(found)]
+    for (name, spec), one in zip(shifts, known, strict=False):
+        if spec != one:
+            raise GraphError(
+                f"the shift is {spec}, that of one clip {one}: its frames are not stacked clip by clip, "
+                "or it crosses from clip to clip",
+                where=name,
+            )
+    if len(shifts) != len(known):
+        raise GraphError(f"{len(shifts)} shifts are found, and in one clip {len(known)}")
+
+
+def _in_file(error: GraphError, model: ir.Model, batch: int) -> GraphError:
+    """The error with the file, and the batch if there are several clips."""
+    file = place(model)
+    where = error.where if error.where and error.where.startswith(file) else place(model, error.where)
+    if batch == 1:
+        return GraphError(error.what, where=where, fix=error.fix)
+    return GraphError(
+        f"for a batch of {batch}: {error.what}",
+        where=where,
+        fix="compile batch 1, or export a network that takes N from the shape of its input",
+    )

@@ -67,7 +67,12 @@ class ClipInput:
 
 
 def clip_input(
-    model: ir.Model, *, segments: int | None = None, size: int | None = None, layout: str | None = None
+    model: ir.Model,
+    *,
+    segments: int | None = None,
+    size: int | None = None,
+    layout: str | None = None,
+    usual_size: int | None = None,
 ) -> ClipInput:
     """Where the only input of ``model`` has its clips, frames, rows and columns.
 
@@ -79,6 +84,7 @@ def clip_input(
         segments: T.
         size: H and W, pixels.
         layout: one of `ClipLayout`, brackets or not.
+        usual_size: H and W where neither the shape nor ``size`` says them.
 
     Raises:
         ConfigError: the shape leaves something open, or contradicts a flag; the flag is named.
@@ -108,9 +114,12 @@ def clip_input(
     *stacked, rows, columns = sizes
     if rows is not None and columns is not None and rows != columns:
         raise GraphError(f"frames of {rows} x {columns} pixels", where=where, fix="export it for a square")
-    side = _agreed("--size", size, rows or columns, "pixels", where)
+    told = rows or columns or (usual_size if size is None else None)
+    side = _agreed("--size", size, told, "pixels a side", where)
     if found is ClipLayout.FRAMES:
-        frames = _agreed("--segments", segments, None if segments else stacked[0], "frames a clip", where)
+        frames = _agreed(
+            "--segments", segments, stacked[0] if segments is None else None, "frames a clip", where
+        )
         if stacked[0] is not None and stacked[0] % frames:
             raise ConfigError(
                 f"asked for clips of {frames} frames, but the input takes {stacked[0]} frames",
@@ -120,8 +129,8 @@ def clip_input(
         batch = None if stacked[0] is None else stacked[0] // frames
     else:
         axis = stacked[2] if found is ClipLayout.VOLUME else stacked[1]
-        told = axis // 3 if axis and found is ClipLayout.CHANNELS else axis
-        frames, batch = _agreed("--segments", segments, told, "frames a clip", where), stacked[0]
+        held = axis // 3 if axis and found is ClipLayout.CHANNELS else axis
+        frames, batch = _agreed("--segments", segments, held, "frames a clip", where), stacked[0]
     return ClipInput(str(value.name), found, frames, side, batch)
 
 

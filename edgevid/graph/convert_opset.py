@@ -6,7 +6,7 @@ import onnx
 import onnx_ir as ir
 
 from edgevid.errors import GraphError
-from edgevid.graph.place import place
+from edgevid.graph.place import place, reason
 from edgevid.graph.shift_op import OPSET
 from edgevid.graph.without_weights import DAMAGED, with_weights_as_inputs
 
@@ -38,7 +38,7 @@ def convert_opset(model: ir.Model) -> ir.Model:
         del converted.graph.inputs[inputs:]
     except DAMAGED as error:
         raise GraphError(
-            f"opset {model.opset_imports.get('')} cannot be converted to {OPSET}: {str(error)[:200]}",
+            f"opset {model.opset_imports.get('')} cannot be converted to {OPSET}: {reason(error)}",
             where=place(model),
             fix=f"export it again with opset {OPSET}",
         ) from error

@@ -108,7 +108,10 @@ def _as_arithmetic(graph: ir.Graph, node: ir.Node, affine: _Affine) -> None:
 
 
 def _weight(graph: ir.Graph, node: ir.Node, name: str, array: NDArray[np.float64]) -> ir.Value:
-    title = f"{node.outputs[0].name}.{name}"
+    number, title = 1, f"{node.outputs[0].name}.{name}"
+    while title in graph.initializers:
+        number += 1
+        title = f"{node.outputs[0].name}.{name}{number}"
     with np.errstate(over="ignore"):
         tensor = ir.tensor(array.astype(np.float32), name=title)
     value = ir.Value(

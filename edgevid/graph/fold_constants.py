@@ -19,7 +19,7 @@ from onnx_ir.passes import common as passes
 
 from edgevid.errors import GraphError
 from edgevid.graph.infer_node import infer_node
-from edgevid.graph.place import place
+from edgevid.graph.place import place, reason
 from edgevid.graph.shift_op import OPSET
 from edgevid.graph.without_weights import DAMAGED, with_weights_as_inputs
 
@@ -87,11 +87,8 @@ def fold_constants(model: ir.Model) -> None:
                 break
         _check_types(model)
     except DAMAGED as error:
-        while error.__cause__ is not None and isinstance(error.__cause__, DAMAGED):
-            error = error.__cause__
-        text = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         raise GraphError(
-            f"an operation does not fit its inputs: {text[:300]}",
+            f"an operation does not fit its inputs: {reason(error)}",
             where=place(model),
             fix="check the sizes that were given for its input, and export it again",
         ) from error

@@ -10,6 +10,7 @@ import onnx
 import onnx_ir as ir
 
 from edgevid.errors import GraphError
+from edgevid.graph.place import reason
 from edgevid.graph.without_weights import DAMAGED, SMALL
 
 __all__ = ["infer_node"]
@@ -51,9 +52,8 @@ def infer_node(node: ir.Node, opsets: dict[str, int]) -> None:
                 output.shape = ir.serde.deserialize_type_proto_for_shape(found[output.name])
                 _refuse_negative(output, where)
     except (*DAMAGED, onnx.defs.SchemaError) as error:
-        text = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         raise GraphError(
-            f"an operation does not fit its inputs: {text[:300]}", where=where, fix=_FIX
+            f"an operation does not fit its inputs: {reason(error)}", where=where, fix=_FIX
         ) from error
 
 

@@ -15,9 +15,11 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx_ir.passes import common as passes
 
 from edgevid.errors import GraphError
+from edgevid.graph.check_functions import check_functions
 from edgevid.graph.check_names import check_names
 from edgevid.graph.check_tensors import check_finite, check_tensors
-from edgevid.graph.place import PATH, place
+from edgevid.graph.diagnose import check_dependence
+from edgevid.graph.place import PATH, place, reason
 from edgevid.graph.without_weights import DAMAGED, with_weights_as_inputs
 
 __all__ = ["read_onnx"]
@@ -34,13 +36,15 @@ def read_onnx(path: str | Path) -> ir.Model:
     Raises:
         GraphError: there is no such file; it is no ONNX, or damaged; its weights are missing, do
             not fit their shapes or are not finite; its names contradict each other; it needs an
-            opset or operations that are not supported. The message names the file and the place.
+            opset or operations that are not supported; it has no input, so that its output was
+            folded to a constant. The message names the file and the place.
     """
     path = Path(path)
     proto = _parse(path)
     _check_versions(proto, path)
     check_names(proto, path)
     check_tensors(proto, path)
+    check_functions(proto, path)
     try:
         model = ir.serde.deserialize_model(proto)
         ir.external_data.set_base_dir(model.graph, path.parent)
@@ -53,11 +57,13 @@ def read_onnx(path: str | Path) -> ir.Model:
         with with_weights_as_inputs(model) as skeleton:
             onnx.checker.check_model(skeleton)
     except (*DAMAGED, OSError) as error:
-        raise GraphError(f"not a valid graph: {_reason(error)}", where=path, fix=_AGAIN) from error
+        raise GraphError(f"not a valid graph: {reason(error)}", where=path, fix=_AGAIN) from error
     model.meta[PATH] = path
-    if not model.graph.inputs or not model.graph.outputs:
-        missing = "outputs" if model.graph.inputs else "inputs"
-        raise GraphError(f"the graph has no {missing}", where=place(model), fix="export the network again")
+    if not model.graph.outputs:
+        raise GraphError("the graph has no outputs", where=place(model), fix="export the network again")
+    if not model.graph.inputs:
+        # Exporters drop an input that nothing uses.
+        check_dependence(model)
     check_finite(model)
     return model
 
@@ -81,7 +87,7 @@ def _parse(path: Path) -> onnx.ModelProto:
         proto.ParseFromString(content)
     except (DecodeError, ValueError) as error:
         raise GraphError("no ONNX file, or cut off", where=path, fix=_AGAIN) from error
-    if not proto.HasField("graph") or not proto.graph.node:
+    if not proto.HasField("graph") or not (proto.graph.node or proto.graph.output):
         raise GraphError("no ONNX file: it holds no graph", where=path, fix=_AGAIN)
     return proto
 
@@ -104,11 +110,3 @@ def _check_versions(proto: onnx.ModelProto, path: Path) -> None:
             where=path,
             fix="export it again with opset 11 or newer" if version < OLDEST else "export it with opset 20",
         )
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause, which the libraries wrap in several layers, in one line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200]

@@ -16,7 +16,7 @@ from edgevid.errors import GraphError
 from edgevid.graph.convert_opset import convert_opset
 from edgevid.graph.fold_batch_norms import fold_batch_norms
 from edgevid.graph.fold_constants import fold_constants
-from edgevid.graph.place import place
+from edgevid.graph.place import place, reason
 from edgevid.graph.widen import widen
 from edgevid.graph.without_weights import DAMAGED
 
@@ -57,7 +57,11 @@ def standardize(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> ir.Mode
         _restore_outputs(standard, [value.name for value in model.graph.outputs])
         passes.NameFixPass()(standard)
     except DAMAGED as error:
-        raise GraphError(f"it cannot be rewritten: {error}", where=place(standard)) from error
+        raise GraphError(
+            f"it cannot be rewritten: {reason(error)}",
+            where=place(standard),
+            fix="export it again, or compile the checkpoint instead, and report the file",
+        ) from error
     return standard
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ def find_items(
     frame_template: str | None = None,
     labels: Sequence[str] | None = None,
     classes: int | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> list[Item]:
     """Videos, annotation lists (``.txt``, ``.list``), folders of classes, of videos or of frames.
 
@@ -32,27 +34,86 @@ def find_items(
     Args:
         places: on disk.
         frame_template: names of the frames, where videos are folders of frames.
-        labels: the network's class names; folders of classes must then be named after them,
-            and are numbered by the alphabet otherwise.
-        classes: how many the network has; a larger label in a list is wrong.
+        labels: the network's class names; folders of classes must then be named after them.
+            Otherwise they are numbered by the alphabet.
+        classes: how many the network has. A larger label in a list is wrong, and folders without
+            ``labels`` that are not as many are numbered not at all.
+        warn: is told that folders are not numbered, in a sentence.
 
     Raises:
         ConfigError: the frame template does not number files.
     """
-    return [item for place in places for item in _found(Path(place), frame_template, labels, classes)]
+    search = _Search(frame_template, labels, classes, warn or (lambda _: None))
+    return [item for place in places for item in search.find(Path(place))]
 
 
-def _found(
-    place: Path, frame_template: str | None, labels: Sequence[str] | None, classes: int | None
-) -> list[Item]:
-    from edgevid.video.datasets import Item
+@dataclass(frozen=True)
+class _Search:
+    """What all places have in common."""
 
-    try:
-        return _items_of(place, frame_template, labels, classes)
-    except VideoError as error:
-        return [Item(place, None, error=error)]
-    except (OSError, ValueError) as error:
-        return [Item(place, None, error=_unreadable(place, error))]
+    frame_template: str | None
+    labels: Sequence[str] | None
+    classes: int | None
+    warn: Callable[[str], None]
+
+    def find(self, place: Path) -> list[Item]:
+        from edgevid.video.datasets import Item
+
+        try:
+            return self._items_of(place)
+        except VideoError as error:
+            return [Item(place, None, error=error)]
+        except (OSError, ValueError) as error:
+            return [Item(place, None, error=_unreadable(place, error))]
+
+    def _items_of(self, place: Path) -> list[Item]:
+        from edgevid.video.datasets import Item
+        from edgevid.video.lists import read_list
+
+        if place.is_dir():
+            return self._in_folder(place)
+        if place.suffix.lower() in _LISTS:
+            return read_list(
+                place, frame_template=self.frame_template, classes=self.classes, labels_required=False
+            )
+        return [Item(place, None, frame_template=self.frame_template)]
+
+    def _in_folder(self, folder: Path) -> list[Item]:
+        from edgevid.video.datasets import Item
+        from edgevid.video.entries import is_folder, names_a_video, visible_entries
+
+        entries = visible_entries(folder)
+        if any(is_folder(entry) for entry in entries):
+            return self._in_classes(folder)
+        if self.frame_template is not None:
+            return [Item(folder, None, frame_template=self.frame_template)]
+        videos = [Item(entry, None) for entry in entries if names_a_video(entry)]
+        if not videos:
+            raise _no_videos(folder)
+        return videos
+
+    def _in_classes(self, folder: Path) -> list[Item]:
+        from edgevid.video.class_folders import read_class_folders
+
+        items, names = read_class_folders(folder, classes=self.labels, frame_template=self.frame_template)
+        if self.labels is not None or self.classes in (None, len(names)):
+            return items
+        self.warn(
+            f"{folder} has {len(names)} class folders and the network {self.classes} classes without names, "
+            "so that its videos count as unlabelled; give the names with --labels"
+        )
+        return [replace(item, label=None) for item in items]
+
+
+def _no_videos(folder: Path) -> VideoError:
+    from edgevid.video.skipped import SkippedVideoError
+
+    return SkippedVideoError(
+        "the folder holds no videos",
+        reason="folder",
+        where=folder,
+        fix="check the path; for a folder of frames give --frame-template, such as img_{:05d}.jpg",
+    )
 
 
 def _unreadable(place: Path, error: OSError | ValueError) -> VideoError:
@@ -64,21 +125,3 @@ def _unreadable(place: Path, error: OSError | ValueError) -> VideoError:
         where=place,
         fix="check its path and permissions",
     )
-
-
-def _items_of(
-    place: Path, frame_template: str | None, labels: Sequence[str] | None, classes: int | None
-) -> list[Item]:
-    from edgevid.video.datasets import VIDEO_SUFFIXES, Item, read_class_folders
-    from edgevid.video.lists import scan_list
-
-    entries = sorted(place.iterdir()) if place.is_dir() else []
-    entries = [entry for entry in entries if not entry.name.startswith(".")]
-    videos = [entry for entry in entries if entry.suffix.lower() in VIDEO_SUFFIXES]
-    if any(entry.is_dir() for entry in entries):
-        return read_class_folders(place, classes=labels, frame_template=frame_template)[0]
-    if videos and frame_template is None:
-        return [Item(video, None) for video in videos]
-    if place.suffix.lower() in _LISTS and not place.is_dir():
-        return scan_list(place, frame_template=frame_template, classes=classes, labels_required=False)
-    return [Item(place, None, frame_template=frame_template)]

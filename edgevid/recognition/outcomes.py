@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevid.errors import VideoError
+from edgevid.video.datasets import Item
 
 __all__ = ["Answer", "Failure", "Recognition"]
 
@@ -49,11 +50,11 @@ class Failure:
     """A video, or a line of a list, that was skipped.
 
     Attributes:
-        path: of the video; of the list for a line that names none.
+        item: the video; its path is that of the list for a line that names none.
         error: why; `edgevid.video.reason_of` tells the kind of reason.
         seconds: spent on reading it.
     """
 
-    path: Path
+    item: Item
     error: VideoError
     seconds: float = 0.0

@@ -61,7 +61,7 @@ def recognize(
         for read in reading:
             item, clips = read.item, read.outcome
             if isinstance(clips, VideoError):
-                yield Failure(item.path, clips, read.seconds)
+                yield Failure(item, clips, read.seconds)
                 continue
             start = perf_counter()
             probabilities = scores(run_all(session, clips.pixels), how)

@@ -9,11 +9,12 @@ from typing import Any
 from edgevid.recognition.outcomes import Failure, Recognition
 from edgevid.video.skipped import SkipReason, reason_of
 
-__all__ = ["ALL_RECOGNIZED", "NONE_RECOGNIZED", "SOME_SKIPPED", "Summary"]
+__all__ = ["ALL_RECOGNIZED", "INTERRUPTED", "NONE_RECOGNIZED", "SOME_SKIPPED", "Summary"]
 
 ALL_RECOGNIZED = 0
 NONE_RECOGNIZED = 1
 SOME_SKIPPED = 3  # 2 is wrong usage, as everywhere
+INTERRUPTED = 130  # as shells say it of SIGINT
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Summary:
         seconds: wall time; set by whoever waits.
         reading_seconds: decoding and resizing, summed over the threads that do it.
         network_seconds: the network.
+        interrupted: there would have been more.
     """
 
     recognized: int = 0
@@ -40,6 +42,7 @@ class Summary:
     seconds: float = 0.0
     reading_seconds: float = 0.0
     network_seconds: float = 0.0
+    interrupted: bool = False
 
     def add(self, outcome: Recognition | Failure) -> None:
         """Count one video."""
@@ -63,7 +66,9 @@ class Summary:
 
     @property
     def status(self) -> int:
-        """Exit status: ``ALL_RECOGNIZED``, ``SOME_SKIPPED`` or ``NONE_RECOGNIZED``."""
+        """Exit status: ``ALL_RECOGNIZED``, ``SOME_SKIPPED``, ``NONE_RECOGNIZED`` or ``INTERRUPTED``."""
+        if self.interrupted:
+            return INTERRUPTED
         if not self.recognized:
             return NONE_RECOGNIZED
         return SOME_SKIPPED if self.skipped else ALL_RECOGNIZED
@@ -82,6 +87,7 @@ class Summary:
     def record(self) -> dict[str, Any]:
         """All of it as plain data; shares and accuracies from 0 to 1, ``None`` without labels."""
         return {
+            "interrupted": self.interrupted,
             "videos": self.videos,
             "recognized": self.recognized,
             "with_warnings": self.with_warnings,

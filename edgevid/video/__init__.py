@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from edgevid.video.datasets import Item, read_class_folders
+from edgevid.video.class_folders import read_class_folders
+from edgevid.video.datasets import Item
 from edgevid.video.deadline import Deadline
-from edgevid.video.decode import Video, count_frames, read_frames
+from edgevid.video.decode import Video
 from edgevid.video.frames import FrameFolder
 from edgevid.video.info import VideoInfo
 from edgevid.video.labels import read_labels
-from edgevid.video.lists import read_list, scan_list
+from edgevid.video.lists import read_list
 from edgevid.video.prefetch import ReadVideo, read_ahead
 from edgevid.video.read import Clips, read_clips
 from edgevid.video.sample import sample_indices
@@ -25,15 +26,12 @@ __all__ = [
     "SkippedVideoError",
     "Video",
     "VideoInfo",
-    "count_frames",
     "read_ahead",
     "read_class_folders",
     "read_clips",
-    "read_frames",
     "read_labels",
     "read_list",
     "reason_of",
     "sample_indices",
-    "scan_list",
     "transform_frame",
 ]

@@ -1,19 +1,22 @@
 """Opening a video file, and telling in words why one cannot be opened.
 
-Only local files are read: a playlist that poses as a video cannot make FFmpeg fetch
-anything from a network.
+Nothing but the file itself is read: a playlist that poses as a video cannot make FFmpeg fetch
+anything from a network, or open other files, which may be pipes that never end.
 """
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from edgevid.video.deadline import Deadline
-from edgevid.video.limits import MOST_PIXELS, check_size
+from edgevid.video.limits import check_size
 from edgevid.video.skipped import SkippedVideoError, SkipReason
+from edgevid.video.truncation import is_cut_off
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -22,10 +25,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Demuxer", "open_video"]
 
-_SIGNATURES = (b"RIFF", b"\x1aE\xdf\xa3", b"OggS", b"FLV", b"\0\0\1\xba", b"GIF8")
+_REFUSED = frozenset(
+    {
+        # Playlists and scripts: reading them means opening what they name.
+        *("applehttp", "avisynth", "concat", "dash", "dvdvideo", "hls", "imf", "rtp", "rtsp", "sap", "sdp"),
+        *("lavfi", "mlv", "vapoursynth", "vobsub", "webm_dash_manifest"),
+        # Pictures, whose names may be patterns, and texts, which are drawn as ANSI art.
+        *("image2", "image2pipe", "tty"),
+    }
+)
+"""FFmpeg's names of formats that are no single video file; those of pictures end in ``_pipe``."""
+
+_VIDEOS = (b"RIFF", b"\x1aE\xdf\xa3", b"OggS", b"FLV", b"\0\0\1\xba", b"GIF8")
 """How files of the common containers begin, besides MP4's."""
 
-_MOST_BOXES = 1000
+_PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"II*\0", b"MM\0*")
+_PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"v=0")
+_SPACE = b"\xef\xbb\xbf \t\r\n"
 
 
 @contextmanager
@@ -46,7 +62,7 @@ def open_video(path: Path, deadline: Deadline | None = None) -> Iterator[tuple[I
             str(path.absolute()),
             mode="r",
             # Not `options`: PyAV up to 17 then crashes on formats that find their streams late (MPEG).
-            container_options={"protocol_whitelist": "file"},
+            container_options={"protocol_whitelist": "file", "format_whitelist": _formats()},
             metadata_errors="replace",
             timeout=deadline.remaining,
         )
@@ -55,11 +71,8 @@ def open_video(path: Path, deadline: Deadline | None = None) -> Iterator[tuple[I
     except (av.FFmpegError, OSError, ValueError) as error:
         raise _not_opened(path, _words(error)) from error
     with container:
-        _refuse_texts_and_pictures(container.format.name, path)
         stream = _main_stream(container, path)
         check_size(stream.codec_context.width, stream.codec_context.height, path)
-        # The header may say less than the stream: the decoder is told as well.
-        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         yield container, stream
 
 
@@ -84,8 +97,10 @@ class Demuxer:
 
     @property
     def cut_short(self) -> bool:
-        """After the last packet: fewer were there than announced."""
-        return self.total < self.announced
+        """After the last packet: fewer were there than announced, or the end of the file is missing."""
+        # MP4's index announces every frame; behind its last box there may be anything.
+        by_structure = "mp4" not in self._container.format.name and is_cut_off(Path(self._container.name))
+        return self.total < self.announced or by_structure
 
     def __iter__(self) -> Iterator[Packet[VideoStream] | None]:
         """The packets, and ``None`` at the end, which asks the decoder for what it still holds.
@@ -112,30 +127,31 @@ class Demuxer:
 
 def _refuse_what_is_no_file(path: Path) -> None:
     try:
-        if path.is_dir():
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
             raise SkippedVideoError(
                 "this is a folder, not a video file",
                 reason="folder",
                 where=path,
                 fix="for a folder of frames give --frame-template, such as img_{:05d}.jpg",
             )
-        if not path.exists():
-            raise SkippedVideoError(
-                "there is no such video", reason="missing", where=path, fix="check the path"
-            )
-        if not path.is_file():
+        if not stat.S_ISREG(found.st_mode):
             raise SkippedVideoError(
                 "this is not a regular file",
                 reason="no regular file",
                 where=path,
                 fix="frames are read more than once, so save the stream to a file first",
             )
-        if path.stat().st_size == 0:
+        if found.st_size == 0:
             raise SkippedVideoError(
                 "the video file is empty (0 bytes)", reason="empty", where=path, fix="fetch it again"
             )
         with path.open("rb"):
             return
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SkippedVideoError(
+            "there is no such video", reason="missing", where=path, fix="check the path"
+        ) from error
     except (OSError, ValueError) as error:
         raise SkippedVideoError(
             f"the video file cannot be read ({error})",
@@ -146,56 +162,37 @@ def _refuse_what_is_no_file(path: Path) -> None:
 
 
 def _not_opened(path: Path, why: str) -> SkippedVideoError:
-    begins_as_video, cut_off = _look_at(path)
+    head = _head(path)
     what, fix = "this is not a video", "name a video file, or try another player"
     reason: SkipReason = "not a video"
-    if begins_as_video:
+    if head.startswith(_PICTURES):
+        what = "this is a picture, not a video"
+        fix = "for a folder of frames name the folder and give --frame-template, such as img_{:05d}.jpg"
+    elif head.lstrip(_SPACE).startswith(_PLAYLISTS) or b"<MPD" in head:
+        what = "this is a playlist, not a video"
+        fix = "name the videos themselves, or a list with one of them a line that ends in .txt"
+    elif is_cut_off(path):
+        what, reason, fix = "the video file is cut off, and its index is lost", "cut off", "fetch it again"
+    elif head[4:8] == b"ftyp" or head.startswith(_VIDEOS):
         what, reason, fix = "the video file is damaged", "damaged", "fetch it again"
-    if cut_off:
-        what, reason = "the video file is cut off, and its index is lost", "cut off"
     return SkippedVideoError(f"{what}: FFmpeg cannot open it ({why})", reason=reason, where=path, fix=fix)
 
 
-def _look_at(path: Path) -> tuple[bool, bool]:
-    """Whether a file begins as a video does, and whether it is an MP4 whose boxes end too early."""
+def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            head = file.read(12)
-            if head[4:8] == b"ftyp":
-                return True, _boxes_are_cut_off(file)
+            return file.read(1024)
     except OSError:
-        return False, False
-    return head.startswith(_SIGNATURES), False
+        return b""
 
 
-def _boxes_are_cut_off(file: BinaryIO) -> bool:
-    """Whether the last box of an MP4 file is longer than the file, or its index is not there."""
-    size, at, indexed = file.seek(0, 2), 0, False
-    for _ in range(_MOST_BOXES):
-        if at + 8 > size:
-            break
-        file.seek(at)
-        box = file.read(16)
-        indexed |= box[4:8] == b"moov"
-        length = int.from_bytes(box[:4], "big")
-        if length == 1:
-            length = int.from_bytes(box[8:16], "big")
-        at = size if length == 0 else at + max(length, 8)
-    return at > size or not indexed
+@cache
+def _formats() -> str:
+    """What FFmpeg may take a file for: a whitelist, since it has no option for the contrary."""
+    import av
 
-
-def _refuse_texts_and_pictures(format_name: str, path: Path) -> None:
-    if format_name == "tty":  # FFmpeg draws text files as ANSI art; nobody means that by a video.
-        raise SkippedVideoError(
-            "this is a text file, not a video", reason="not a video", where=path, fix="name a video file"
-        )
-    if format_name == "image2" or format_name.endswith("_pipe"):
-        raise SkippedVideoError(
-            "this is a picture, not a video",
-            reason="not a video",
-            where=path,
-            fix="for a folder of frames name the folder and give --frame-template, such as img_{:05d}.jpg",
-        )
+    names = {name for names in av.formats_available for name in names.split(",")}
+    return ",".join(sorted(name for name in names - _REFUSED if not name.endswith("_pipe")))
 
 
 def _announced(container: InputContainer, stream: VideoStream) -> int:

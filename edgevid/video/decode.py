@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from numpy.typing import NDArray
 
-__all__ = ["Video", "count_frames", "read_frames"]
+__all__ = ["Video"]
 
 _T = TypeVar("_T")
 
@@ -283,16 +283,6 @@ class Video:
                     fix="read them one by one, or resized by read_clips",
                 )
         return np.stack(frames)
-
-
-def count_frames(path: str | Path) -> int:
-    """How many frames of a video file decode; `VideoError` when none does."""
-    return Video(path).select(lambda _: (), _identity)[0]
-
-
-def read_frames(path: str | Path, indices: Sequence[int]) -> NDArray[np.uint8]:
-    """Frames of a video file by number, see `Video.read`."""
-    return Video(path).read(indices)
 
 
 def _identity(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

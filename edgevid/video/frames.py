@@ -17,20 +17,18 @@ from edgevid.video.skipped import SkippedVideoError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL import Image
 
 __all__ = ["ArrayFrames", "FrameFolder", "check_template"]
 
 _T = TypeVar("_T")
 
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+"""Pillow goes by contents, not by names: its rarer readers would be tried on a broken JPEG too."""
+
 _BROKEN_PICTURE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    OverflowError,
-    struct.error,
-    zlib.error,
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError),
+    *(SyntaxError, TypeError, ValueError, struct.error, zlib.error),
 )
 """What Pillow's readers raise."""
 
@@ -116,24 +114,41 @@ class FrameFolder:
         from PIL import Image
 
         file = self.path / self.template.format(self.first + index)
+        self._refuse_what_is_no_file(file, index)
         try:
-            with Image.open(file) as picture:
+            with Image.open(file, formats=_FORMATS) as picture:
                 check_size(*picture.size, where=file)
-                return np.array(picture.convert("RGB"), np.uint8)
-        except FileNotFoundError as error:
+                return _rgb(picture)
+        except PermissionError as error:
+            raise SkippedVideoError(
+                f"the picture of frame {index} may not be read",
+                reason="no permission",
+                where=file,
+                fix="check its permissions",
+            ) from error
+        except (*_BROKEN_PICTURE, Image.DecompressionBombError) as error:
+            raise SkippedVideoError(
+                f"the picture of frame {index} cannot be read ({error})",
+                reason="too large" if isinstance(error, Image.DecompressionBombError) else "damaged",
+                where=file,
+                fix="extract the frames again",
+            ) from error
+
+    def _refuse_what_is_no_file(self, file: Path, index: int) -> None:
+        if not file.exists():
             raise SkippedVideoError(
                 f"frame {index} of {self.frames} is missing",
                 reason="missing",
                 where=file,
                 fix="correct the number of frames in the list, or extract the frames again",
-            ) from error
-        except (*_BROKEN_PICTURE, Image.DecompressionBombError) as error:
+            )
+        if not file.is_file():
             raise SkippedVideoError(
-                f"the picture of frame {index} cannot be read ({error})",
-                reason="damaged",
+                f"frame {index} is not a regular file",
+                reason="no regular file",
                 where=file,
                 fix="extract the frames again",
-            ) from error
+            )
 
     def select(
         self, choose: Callable[[int], Iterable[int]], convert: Callable[[NDArray[np.uint8]], _T]
@@ -171,6 +186,14 @@ class ArrayFrames:
         """As `Video.select`."""
         count = len(self.pixels)
         return count, {index: convert(self.pixels[index]) for index in sorted(set(choose(count)))}
+
+
+def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
+        # 16 bits of grey, which Pillow would clip at 255; of colours it takes the upper 8 itself.
+        grey = (np.asarray(picture) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    return np.array(picture.convert("RGB"), np.uint8)
 
 
 def check_template(template: str) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from edgevid.video.skipped import SkippedVideoError
 
-__all__ = ["MOST_PIXELS", "MOST_SIDE", "check_size"]
+__all__ = ["MOST_PIXELS", "MOST_PIXELS_OF_FRAME_THREADS", "MOST_SIDE", "check_size"]
 
 MOST_SIDE = 16384
-MOST_PIXELS = 2**27
+MOST_PIXELS = 2**26
+
+MOST_PIXELS_OF_FRAME_THREADS = 2**24
+"""Larger frames are too many in memory at once when each thread decodes a frame."""
 
 
 def check_size(width: int, height: int, where: object = None) -> None:

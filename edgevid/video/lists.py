@@ -9,36 +9,13 @@ from edgevid.video.datasets import Item
 from edgevid.video.frames import check_template
 from edgevid.video.skipped import SkippedVideoError
 
-__all__ = ["read_list", "scan_list"]
+__all__ = ["read_list"]
 
 _MOST_DIGITS = 18
+_MOST_BYTES = 256 * 2**20
 
 
 def read_list(
-    path: str | Path,
-    root: str | Path | None = None,
-    *,
-    frame_template: str | None = None,
-    classes: int | None = None,
-    labels_required: bool = True,
-) -> list[Item]:
-    """Read an annotation list and refuse it when a line is wrong; arguments as of `scan_list`.
-
-    Raises:
-        VideoError: as `scan_list`, or a line cannot be understood; the message names the
-            list and the line.
-        ConfigError: the frame template does not number files.
-    """
-    items = scan_list(
-        path, root, frame_template=frame_template, classes=classes, labels_required=labels_required
-    )
-    for item in items:
-        if item.error is not None:
-            raise item.error
-    return items
-
-
-def scan_list(
     path: str | Path,
     root: str | Path | None = None,
     *,
@@ -61,7 +38,8 @@ def scan_list(
             (or ``path frames``); a line that as a whole names a file is a path.
 
     Raises:
-        SkippedVideoError: the list or the root is missing, or the list is empty or no text.
+        SkippedVideoError: the list or the root is missing, or the list is empty, no text or no
+            regular file, or has more than 256 MiB.
         ConfigError: the frame template does not number files.
     """
     file = Path(path)
@@ -70,18 +48,13 @@ def scan_list(
     content = _content(file)
     folder = file.parent if root is None else Path(root)
     if not _exists(folder / "."):
-        raise SkippedVideoError(
-            "the root folder of the list does not exist",
-            reason="list",
-            where=folder,
-            fix="give the folder its paths start from",
+        raise _refused(
+            folder, "the root folder of the list does not exist", "give the folder its paths start from"
         )
     lines = _Lines(file, folder, frame_template, classes, labels_required)
     items = [item for number, line in enumerate(content, start=1) if (item := lines.item(line, number))]
     if not items:
-        raise SkippedVideoError(
-            "the annotation list is empty", reason="list", where=file, fix="write one video a line"
-        )
+        raise _refused(file, "the annotation list is empty", "write one video a line")
     return items
 
 
@@ -110,7 +83,7 @@ class _Lines:
             error = self._error("the line is not UTF-8 text", number, "save the list as UTF-8")
         except SkippedVideoError as wrong:
             error = wrong
-        return Item(self.file, None, source_line=number, error=error)
+        return Item(self.file, None, source=self.file, source_line=number, error=error)
 
     def _item(self, line: str, number: int) -> Item:
         path, numbers = self._split(line, number)
@@ -122,7 +95,7 @@ class _Lines:
         if label is not None and (label < 0 or (self.classes is not None and label >= self.classes)):
             highest = "" if self.classes is None else f" to {self.classes - 1}"
             raise self._error(f"label {label} is out of range", number, f"labels go from 0{highest}")
-        return Item(self.root / path, label, frames, number, self.frame_template)
+        return Item(self.root / path, label, frames, self.frame_template, self.file, number)
 
     def _split(self, line: str, number: int) -> tuple[str, list[int]]:
         # A name may end in a number: what exists as it stands is a path.
@@ -131,7 +104,9 @@ class _Lines:
         names = self.form.split()[1:]
         pieces = line.rsplit(None, len(names))
         complete = len(pieces) == len(names) + 1
-        if complete and (self.labels_required or _exists(self.root / pieces[0])):
+        if complete and all(_is_integer(piece) for piece in pieces[1:]):
+            pass
+        elif complete and (self.labels_required or _exists(self.root / pieces[0])):
             for name, piece in zip(names, pieces[1:], strict=True):
                 self._check_integer(name, piece, number)
         elif self.labels_required:
@@ -153,9 +128,10 @@ class _Lines:
             )
 
     def _refuse_frames_without_template(self, pieces: list[str], number: int) -> None:
-        if self.frame_template is not None or len(pieces) < 2 or _exists(self.root / pieces[0]):
+        columns = pieces[0].rsplit(None, 1)
+        if self.frame_template is not None or len(pieces) < 2 or len(columns) < 2:
             return
-        if len(columns := pieces[0].rsplit(None, 1)) == 2 and _is_integer(columns[1]):
+        if _is_integer(columns[1]) and not _exists(self.root / pieces[0]):
             raise self._error(
                 f"there is no {pieces[0]!r}, and the line looks like `path frames label`",
                 number,
@@ -169,22 +145,28 @@ class _Lines:
 
 def _content(file: Path) -> list[bytes]:
     try:
+        if not file.exists():
+            raise _refused(file, "there is no such annotation list", "check the path")
+        if not file.is_file():
+            raise _refused(file, "the annotation list is not a regular file", "save it to a file first")
+        if file.stat().st_size > _MOST_BYTES:
+            raise _refused(file, f"the annotation list has more than {_MOST_BYTES} bytes", "cut it in pieces")
         content = file.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    except OSError as error:
-        raise SkippedVideoError(
-            f"the annotation list cannot be read ({error.strerror})",
-            reason="list",
-            where=file,
-            fix="check its path and permissions",
+    except (OSError, ValueError) as error:
+        raise _refused(
+            file, f"the annotation list cannot be read ({error})", "check its path and permissions"
         ) from error
     if b"\0" in content:
-        raise SkippedVideoError(
+        raise _refused(
+            file,
             "the annotation list is not UTF-8 text",
-            reason="list",
-            where=file,
-            fix="save it as UTF-8; give a single video as a video, not as a list",
+            "save it as UTF-8; give a single video as a video, not as a list",
         )
     return content.splitlines()
+
+
+def _refused(file: Path, what: str, fix: str) -> SkippedVideoError:
+    return SkippedVideoError(what, reason="list", where=file, fix=fix)
 
 
 def _exists(path: Path) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 from time import perf_counter
 
@@ -14,6 +15,7 @@ from edgevid.contract import Sampling
 from edgevid.errors import ConfigError, VideoError
 from edgevid.video.datasets import Item
 from edgevid.video.deadline import Deadline
+from edgevid.video.entries import leads_nowhere
 from edgevid.video.read import Clips, read_clips
 from edgevid.video.sample import check_sampling
 from edgevid.video.skipped import SkippedVideoError
@@ -79,14 +81,17 @@ def read_ahead(
         )
     cancelled = Event()
     pool = ThreadPoolExecutor(threads, thread_name_prefix=_THREAD_NAME)
-    pending: deque[Future[ReadVideo]] = deque()
+    pending: deque[Callable[[], ReadVideo]] = deque()
     try:
         for item in items:
-            pending.append(pool.submit(_read, item, sampling, patience, cancelled))
+            if item.error is not None or leads_nowhere(item.path):  # what needs no thread is faster without
+                pending.append(partial(_read, item, sampling, patience, cancelled))
+            else:
+                pending.append(pool.submit(_read, item, sampling, patience, cancelled).result)
             if len(pending) > threads:
-                yield pending.popleft().result()
+                yield pending.popleft()()
         while pending:
-            yield pending.popleft().result()
+            yield pending.popleft()()
     finally:
         cancelled.set()
         pool.shutdown(wait=True, cancel_futures=True)
@@ -106,10 +111,18 @@ def _read(item: Item, sampling: Sampling, patience: float, cancelled: Event) -> 
             deadline=Deadline(item.path, patience, cancelled),
         )
     except VideoError as error:
-        error.where = error.where or str(item.path)
+        if error is not item.error:
+            error.where = f"{error.where or item.path}{_listed(item)}"
         outcome = error
     except MemoryError:
         outcome = SkippedVideoError(
-            "the video does not fit into the memory", reason="too large", where=item.path, fix="scale it down"
+            "the video does not fit into the memory",
+            reason="too large",
+            where=f"{item.path}{_listed(item)}",
+            fix="scale it down",
         )
     return ReadVideo(item, outcome, perf_counter() - start)
+
+
+def _listed(item: Item) -> str:
+    return "" if item.source is None else f" ({item.source}, line {item.source_line})"

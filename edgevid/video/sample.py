@@ -7,6 +7,7 @@ agree with. A video shorter than the segments repeats frames: the formulas give 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
 import numpy as np
@@ -101,9 +102,8 @@ def check_sampling(sampling: Sampling) -> None:
             where="sampling.clips",
             fix=f"take at most {MOST_CLIPS}; published tests take up to 10",
         )
-    hints = get_type_hints(Sampling)
-    for name in ("mode", "crops", "library"):
-        choices, value = get_args(hints[name]), getattr(sampling, name)
+    for name, choices in _choices().items():
+        value = getattr(sampling, name)
         if value not in choices:
             raise ConfigError(
                 f"{name} is {value!r}",
@@ -122,6 +122,12 @@ def check_sampling(sampling: Sampling) -> None:
             where="sampling.crop",
             fix=f"resize to at least {sampling.crop} or crop at most {sampling.resize}",
         )
+
+
+@cache
+def _choices() -> dict[str, tuple[object, ...]]:
+    hints = get_type_hints(Sampling)
+    return {name: get_args(hints[name]) for name in ("mode", "crops", "library")}
 
 
 def _refuse_no_frames(frames: int) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgevid.video.deadline import Deadline
+from edgevid.video.threads import set_threads
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -150,7 +151,7 @@ def seek_frames(
     """
     import av
 
-    stream.thread_type = "AUTO"
+    set_threads(stream, threaded=True)
     ordered = sorted(targets, key=lambda target: (target.start, target.pts))
     try:
         for start, group in groupby(ordered, key=lambda target: target.start):

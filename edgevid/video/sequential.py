@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgevid.video.container import Demuxer, open_video
 from edgevid.video.deadline import Deadline
+from edgevid.video.threads import set_threads
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -44,9 +45,7 @@ class SequentialDecoder:
 
         count = broken = concealed = 0
         with open_video(self._path, self._deadline) as (container, stream):
-            stream.thread_type = "AUTO" if self._threaded else "NONE"
-            if not self._threaded:
-                stream.codec_context.thread_count = 1
+            set_threads(stream, threaded=self._threaded)
             packets = Demuxer(container, stream, self._deadline)
             for packet in packets:
                 frames: list[VideoFrame] = []
@@ -72,11 +71,13 @@ def _warnings(packets: Demuxer, count: int, broken: int, concealed: int) -> tupl
     found = []
     if packets.failure:
         found.append(f"reading stopped before the end ({packets.failure}); {count} frames decode")
-    elif packets.cut_short:
+    elif packets.total < packets.announced:
         found.append(
             f"the file is cut short: its header announces {packets.announced} frames, "
             f"{packets.total} are there and {count} decode"
         )
+    elif packets.cut_short:
+        found.append(f"the file is cut short: its end is missing; {count} frames decode")
     if broken:
         found.append(f"{broken} damaged packets were passed over; {count} frames decode")
     if concealed:

@@ -82,6 +82,8 @@ def test_the_layout_flag_decides_and_must_be_possible():
         ([8, 3, 32, 32], {"segments": 16}, "16 frames.*takes 8"),
         ([8, 3, 32, 32], {"size": 224}, "224 pixels.*takes 32"),
         ([8, 3, 32, 32], {"size": 0}, "--size is 0"),
+        ([8, 3, 32, 32], {"segments": 0}, "--segments is 0"),
+        (["F", 3, 32, 32], {"segments": 0}, "--segments is 0"),
     ],
 )
 def test_a_flag_that_contradicts_the_shape_is_an_error_that_names_both(shape, flags, told):
@@ -107,3 +109,9 @@ def test_inputs_that_are_not_square_not_float_unknown_or_several_are_refused():
         clip_input(model(None))
     with pytest.raises(GraphError, match="x0, x1"):
         clip_input(model([8, 3, 32, 32], [1, 4]))
+
+
+def test_the_usual_size_fills_in_what_is_symbolic_and_nothing_else():
+    assert clip_input(model([1, 8, 3, "H", "W"]), usual_size=224).size == 224
+    assert clip_input(model([1, 8, 3, "H", "W"]), usual_size=224, size=64).size == 64
+    assert clip_input(model([1, 8, 3, 32, 32]), usual_size=224).size == 32

@@ -126,6 +126,68 @@ def test_what_is_constant_by_right_is_let_pass(tmp_path, body):
     diagnose(standard(tmp_path, body, **weights))
 
 
+FLAT = np.array([0, 0, 2, 3], np.float32).reshape(4, 1, 1, 1) * np.ones((4, 8, 6, 6), np.float32)
+"""Frames that differ, of planes that do not: a shift of what a convolution makes of an empty example."""
+
+OF_FOUR_FRAMES = {
+    "put beside activations": "a = Slice(x, zero, six, one) y = Concat<axis = 1>(part, a)",
+    "put where a mask says": "m = Greater(x, half) y = Where(m, x, flat)",
+    "written into": "m = Slice(x, zero, two, one) y = ScatterND(flat, index, m)",
+    "added": "y = Add(x, flat)",
+    "taken away": "y = Sub(x, flat)",
+    "added frame by frame": "y = Add(x, folded)",
+    "with T behind N": "c = Reshape(x, clips) p = Slice(c, zero, six, two) y = Concat<axis = 2>(clip, p)",
+}
+FRAMES = {
+    "flat": FLAT,
+    "part": FLAT[:, :2],
+    "clip": FLAT[None, :, :2],
+    "clips": np.array([1, 4, 8, 6, 6]),
+    "folded": ACTIVATION["folded"],
+    **{name: np.array([number]) for name, number in (("zero", 0), ("one", 1), ("two", 2), ("six", 6))},
+    "half": np.float32(0.5),
+    "index": np.argwhere(np.ones((4, 2), bool)).reshape(4, 2, 2),
+}
+
+
+@pytest.mark.parametrize("body", OF_FOUR_FRAMES.values(), ids=OF_FOUR_FRAMES)
+def test_a_constant_whose_frames_differ_is_an_activation(tmp_path, body):
+    output = "float[A, B, C, D, E]" if "clips" in body else "float[A, B, C, D]"
+    model = standard(tmp_path, body, output, **FRAMES)
+    with pytest.raises(GraphError, match="folded to a constant"):
+        diagnose(model, segments=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "constant"),
+    [
+        ("embedding of every clip", ACTIVATION["folded"][:1]),
+        ("embedding of each frame", ACTIVATION["folded"][:, :, :1, :1]),
+        ("the same of all frames", np.repeat(ACTIVATION["folded"][:1], 4, axis=0)),
+        ("zeros", np.zeros((4, 8, 6, 6), np.float32)),
+    ],
+)
+def test_what_is_added_to_every_clip_alike_is_let_pass(tmp_path, name, constant):
+    diagnose(standard(tmp_path, "y = Add(x, constant)", constant=constant), segments=4)
+
+
+def test_an_activation_is_found_in_constants_that_are_too_large_to_fold(tmp_path):
+    """A folded assignment in place, of which the exporter kept every step."""
+    body = "w = Expand(nothing, sizes) a = ScatterND(w, rows, large) y = Concat<axis = 0>(x, a)"
+    large = np.random.default_rng(0).normal(size=(4, 8, 300, 300)).astype(np.float32)
+    weights = {
+        "nothing": np.zeros((1, 1, 1, 1), np.float32),
+        "sizes": np.array(large.shape),
+        "rows": np.arange(4).reshape(4, 1),
+        "large": large,
+    }
+    text = f"net (float[N, 8, 300, 300] x) => (float[A, B, C, D] y) {{ {body} }}"
+    path = save(tmp_path / "d.onnx", text, weights=weights)
+    model = standardize(read_onnx(path), {"x": large.shape})
+    assert "ScatterND" in [node.op_type for node in model.graph]
+    refused(model, "folded to a constant", "Concat")
+
+
 @pytest.mark.parametrize("dynamo", [False, True])
 def test_an_export_of_a_shift_in_place_is_sound(tmp_path, dynamo):
     from exported_networks import export

@@ -8,6 +8,7 @@ import pytest
 from foreign_graphs import random_weights, save
 
 from edgevid.errors import GraphError
+from edgevid.graph.diagnose import check_dependence
 from edgevid.graph.read_onnx import read_onnx
 
 CONV = """
@@ -210,6 +211,23 @@ def test_a_link_out_of_the_folder_is_refused(external, tmp_path_factory):
     refused(external, "outside the file's folder")
 
 
-def test_a_graph_without_inputs_is_refused(tmp_path):
+def test_a_graph_that_lost_its_input_is_diagnosed(tmp_path):
+    """Tracing drops an input that nothing uses."""
     text = "net () => (float[4] y) { y = Relu(weight) }"
-    refused(save(tmp_path / "c.onnx", text, weights=random_weights(weight=4)), "no inputs")
+    path = save(tmp_path / "c.onnx", text, weights=random_weights(weight=4))
+    refused(path, "output y does not depend on its input: it was folded to a constant")
+
+
+def test_a_graph_that_lost_its_operations_is_read_for_the_diagnosis(tmp_path):
+    """The other exporter keeps the input, and the output is an initializer."""
+    text = "net (float[1, 4, 3, 8, 8] x) => (float[1, 5] y) { }"
+    model = read_onnx(save(tmp_path / "c.onnx", text, weights=random_weights(y=(1, 5))))
+    with pytest.raises(GraphError, match="output y does not depend on its input"):
+        check_dependence(model)
+
+
+def test_an_output_that_a_branch_takes_from_the_input_depends_on_it(tmp_path):
+    text = """net (float[4] x, bool c) => (float[4] y) { y = If (weighed) <
+        then_branch = yes () => (float[4] one) { one = Relu(x) },
+        else_branch = no () => (float[4] two) { two = Neg(x) } > }"""
+    check_dependence(read_onnx(save(tmp_path / "if.onnx", text, weights={"weighed": np.array(True)})))

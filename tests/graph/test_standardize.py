@@ -233,6 +233,26 @@ def test_a_batch_norm_of_its_own_becomes_arithmetic(tmp_path, body):
     assert "BatchNormalization" not in operations(standard)
 
 
+@pytest.mark.parametrize(
+    ("layer", "names"),
+    [
+        ("n = Conv(x, kernel)", ("weight", "bias", "mean", "variance")),
+        ("n = Sin(x)", ("scale", "offset", "mean", "variance")),
+    ],
+)
+def test_a_batch_norm_takes_names_that_are_free(tmp_path, layer, names):
+    """Its result may be called as its layer, of which the file's weights have their names."""
+    body = f"{layer} y = BatchNormalization(n, {', '.join(names)})"
+    path = save(tmp_path / "bn.onnx", graph(body), weights=random_weights(kernel=(3, 3, 3, 3)))
+    proto = onnx.load(path)
+    norm = proto.graph.node[-1]
+    for index, (name, array) in enumerate(zip(names, norm_weights(3).values(), strict=True), 1):
+        norm.input[index] = f"y.{name}"
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(array, f"y.{name}"))
+    path.write_bytes(proto.SerializeToString())
+    assert "BatchNormalization" not in operations(assert_same(path, SIZES))
+
+
 def test_a_batch_norm_in_training_mode_is_refused(tmp_path):
     body = "y, m, v = BatchNormalization<training_mode = 1>(x, scale, offset, mean, variance)"
     path = save(tmp_path / "t.onnx", graph(body), opset=15, weights=norm_weights(3))

@@ -1,6 +1,8 @@
 """Small real videos for the tests of this folder."""
 
+import os
 import struct
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -92,3 +94,15 @@ def write_wav(path):
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+@contextmanager
+def nobody():
+    """Root may read everything, so be nobody for a moment."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)

@@ -1,20 +1,40 @@
 """Files that are no videos, or broken ones, are told apart in words."""
 
+import os
 import random
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from making_videos import decode_everything, moving_frames, write_video, write_wav
+from PIL import Image
 
+from edgevid.contract import Sampling
 from edgevid.errors import VideoError
-from edgevid.video.decode import Video, count_frames, read_frames
+from edgevid.video import read_clips
+from edgevid.video.decode import Video
+from edgevid.video.truncation import is_cut_off
+
+SMALL = Sampling(segments=4, resize=32, crop=24)
+HEADS = (
+    *(
+        b"",
+        b"\0\0\0\x10ftyp",
+        b"\x1aE\xdf\xa3",
+        b"\x1aE\xdf\xa3\x80\x18S\x80g",
+        b"FLV\1\5\0\0\0\x09",
+        b"GIF89a",
+    ),
+    *(bytes.fromhex("060e2b34020501010d0102010102"), b"G" + bytes(187)),
+)
 
 
 def refusal(path):
     with pytest.raises(VideoError) as caught:
-        count_frames(path)
+        Video(path).count()
     assert str(path) in str(caught.value)
     assert caught.value.fix
     return caught.value.what
@@ -26,7 +46,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_a_folder_is_no_video_and_the_frame_template_is_named(tmp_path):
     with pytest.raises(VideoError, match="--frame-template"):
-        count_frames(tmp_path)
+        Video(tmp_path).count()
 
 
 def test_an_empty_file_is_refused(tmp_path):
@@ -46,7 +66,7 @@ def test_random_bytes_are_no_video(tmp_path):
     path = tmp_path / "a.mp4"
     path.write_bytes(random.Random(0).randbytes(20000))
     with pytest.raises(VideoError):
-        count_frames(path)
+        Video(path).count()
 
 
 def test_a_file_of_sound_only_has_no_video_stream(tmp_path):
@@ -83,9 +103,51 @@ def test_a_playlist_cannot_make_the_reader_fetch_from_a_network(tmp_path):
             f"http://127.0.0.1:{server.server_port}/a.ts\n#EXT-X-ENDLIST\n"
         )
         with pytest.raises(VideoError):
-            count_frames(path)
+            Video(path).count()
         server.shutdown()
     assert asked == []
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nother.mp4\n#EXT-X-ENDLIST\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\npipe.mp4\n#EXT-X-ENDLIST\n",
+        "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.mp4\n",
+        "ffconcat version 1.0\nfile other.mp4\n",
+        "ffconcat version 1.0\nfile pipe.mp4\n",
+        "ffconcat version 1.0\nfile a.mp4\n",
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:'
+        'isoff-on-demand:2011" type="static"><Period><AdaptationSet><Representation id="1" bandwidth="1">'
+        "<BaseURL>other.mp4</BaseURL></Representation></AdaptationSet></Period></MPD>",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+    ],
+    ids=[
+        "hls",
+        "hls of a pipe",
+        "hls of itself",
+        "concat",
+        "concat of a pipe",
+        "concat of itself",
+        "dash",
+        "sdp",
+    ],
+)
+def test_a_playlist_is_no_video_and_makes_the_reader_open_no_other_file(tmp_path, text):
+    write_video(tmp_path / "other.mp4", moving_frames(4))
+    os.mkfifo(tmp_path / "pipe.mp4")
+    path = tmp_path / "a.mp4"
+    path.write_text(text)
+    assert "this is a playlist, not a video" in refusal(path)
+
+
+def test_a_picture_is_no_video_and_the_frame_template_is_named(tmp_path):
+    for name, form in (("a.jpg", "jpeg"), ("img_%03d.png", "png"), ("a.mp4", "bmp")):
+        Image.new("RGB", (64, 48)).save(tmp_path / name, format=form)
+        with pytest.raises(VideoError, match="this is a picture, not a video") as caught:
+            Video(tmp_path / name)
+        assert "--frame-template" in caught.value.fix
 
 
 def test_an_mp4_that_lost_its_index_at_the_end_says_that_it_may_be_cut_off(tmp_path):
@@ -97,7 +159,7 @@ def test_an_mp4_that_lost_its_index_at_the_end_says_that_it_may_be_cut_off(tmp_p
 
 def cut_in_the_middle(path, share=0.6):
     content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
+    path.write_bytes(content[: int(len(content) * share) // 4 * 4 + 1])  # in the middle of any packet
     return path
 
 
@@ -117,18 +179,44 @@ def test_of_a_truncated_video_the_frames_that_decode_count_and_a_warning_says_so
     assert (video.read([len(full) - 1])[0] == full[-1]).all()
 
 
-@pytest.mark.parametrize("name", ["a.mkv", "a.avi", "a.ts"])
-def test_truncated_files_of_other_containers_are_read_as_far_as_they_go(tmp_path, name):
-    codec = "mpeg4" if name == "a.avi" else "libx264"
-    frames = moving_frames(60, 128, 96)
-    path = cut_in_the_middle(write_video(tmp_path / name, frames, codec=codec, options={"g": "12"}))
+CONTAINERS = {
+    "a.avi": {"codec": "mpeg4"},
+    "a.flv": {"codec": "flv1"},
+    "a.gif": {"codec": "gif", "pixel_format": "rgb8"},
+    "a.m2ts": {"container_options": {"mpegts_m2ts_mode": "1"}},
+    "a.mkv": {},
+    "a.mxf": {"codec": "mpeg2video"},
+    "a.ts": {},
+    "a.webm": {"codec": "libvpx-vp9"},
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_truncated_file_of_any_container_is_read_as_far_as_it_goes_with_a_warning(tmp_path, name):
+    kind = {"options": {"g": "12"} if name != "a.gif" else {}, **CONTAINERS[name]}
+    path = write_video(tmp_path / name, moving_frames(60, 128, 96), **kind)
+    assert read_clips(path, SMALL).warnings == ()
+    cut_in_the_middle(path)
     full = decode_everything(path)
     video = Video(path)
     assert video.count() == len(full)
     assert 1 < len(full) < 60
-    if name == "a.avi":
-        assert any("announces 60" in warning for warning in video.info.warnings)
+    assert [warning for warning in video.warnings if "cut short" in warning] == [video.warnings[0]]
+    assert ("announces 60" in video.warnings[0]) == (name == "a.avi")
     assert (video.read([0, len(full) - 1]) == np.stack([full[0], full[-1]])).all()
+
+
+def test_a_live_recording_says_nothing_about_its_end(tmp_path):
+    path = write_video(tmp_path / "a.mkv", moving_frames(30), container_options={"live": "1"})
+    assert read_clips(path, SMALL).warnings == ()
+
+
+@given(content=st.binary(max_size=600), head=st.sampled_from(HEADS))
+@settings(derandomize=True, deadline=None, max_examples=300)
+def test_whatever_a_file_holds_its_end_can_be_asked_for(tmp_path_factory, content, head):
+    path = tmp_path_factory.mktemp("end") / "a"
+    path.write_bytes(head + content)
+    assert is_cut_off(path) in (True, False)
 
 
 def test_a_file_cut_off_right_after_its_header_has_no_frame_to_decode(tmp_path):
@@ -154,7 +242,7 @@ def test_of_a_damaged_video_all_ways_of_reading_agree_on_the_count_and_on_the_fr
     assert any("damaged" in warning for warning in video.info.warnings)
     before = [19, 3, 0, 11]
     assert (video.read(before) == np.stack([sound[index] for index in before])).all()
-    assert (read_frames(path, before) == np.stack([sound[index] for index in before])).all()
+    assert (Video(path).read(before) == np.stack([sound[index] for index in before])).all()
 
 
 def test_a_sound_file_gives_no_warnings(tmp_path):

@@ -7,7 +7,7 @@ from making_videos import write_video
 
 from edgevid.errors import VideoError
 from edgevid.video.color import RgbConverter
-from edgevid.video.decode import Video, read_frames
+from edgevid.video.decode import Video
 
 BT601, BT709 = (0.299, 0.114), (0.2126, 0.0722)
 
@@ -57,7 +57,7 @@ def test_a_tagged_file_gives_back_the_colors_it_was_made_from(tmp_path, colorspa
     frames = np.zeros((2, 32, 32, 3), np.uint8)
     frames[:] = (180, 60, 90)
     path = write_video(tmp_path / "a.mp4", frames, colorspace=colorspace, color_range=color_range)
-    assert np.abs(read_frames(path, [0])[0].astype(int) - frames[0]).max() <= 5
+    assert np.abs(Video(path).read([0])[0].astype(int) - frames[0]).max() <= 5
 
 
 @pytest.mark.parametrize("pixel_format", ["yuv422p", "yuv444p", "yuv420p10le", "gray"])
@@ -73,7 +73,7 @@ def test_a_palette_is_resolved(tmp_path):
     frames = np.zeros((4, 32, 48, 3), np.uint8)
     frames[:, :, 24:] = 255
     path = write_video(tmp_path / "a.gif", frames, codec="gif", pixel_format="rgb8")
-    assert np.abs(read_frames(path, [3])[0].astype(int) - frames[3]).max() <= 3
+    assert np.abs(Video(path).read([3])[0].astype(int) - frames[3]).max() <= 3
 
 
 def test_frames_without_pixels_that_rgb_can_show_are_an_error_in_words(monkeypatch):

@@ -9,7 +9,7 @@ from making_videos import SHARED, decode_everything, moving_frames, write_video
 from edgevid.errors import VideoError
 from edgevid.video.container import open_video
 from edgevid.video.deadline import Deadline
-from edgevid.video.decode import Video, count_frames, read_frames
+from edgevid.video.decode import Video
 from edgevid.video.seek import FrameRecord, SeekError, recorded_targets, seek_frames
 
 ENCODINGS = {
@@ -55,7 +55,7 @@ def test_every_frame_is_that_of_a_full_decoding_in_whatever_order_it_is_asked_fo
     for index in order[:12]:
         assert (video.read([index])[0] == full[index]).all(), index
     assert (video.read(order) == np.stack([full[index] for index in order])).all()
-    assert (read_frames(encoded, order[:5]) == np.stack([full[index] for index in order[:5]])).all()
+    assert (Video(encoded).read(order[:5]) == np.stack([full[index] for index in order[:5]])).all()
 
 
 def test_reading_in_sequence_gives_every_frame(encoded):
@@ -113,7 +113,7 @@ def test_odd_sizes_keep_their_size(tmp_path, width, height, codec):
     pixel_format = "yuv444p" if codec == "libx264" else "yuv420p"
     frames = moving_frames(4, width, height)
     path = write_video(tmp_path / "a.mkv", frames, codec=codec, pixel_format=pixel_format)
-    read = read_frames(path, [0, 3])
+    read = Video(path).read([0, 3])
     assert read.shape == (2, height, width, 3)
     assert np.abs(read.astype(int) - frames[[0, 3]]).mean() < 12
 
@@ -160,14 +160,14 @@ def test_a_frame_beyond_the_end_or_before_the_beginning_is_refused_with_the_coun
     path = write_video(tmp_path / "a.mp4", moving_frames(10))
     for outside in (10, -1):
         with pytest.raises(VideoError, match="10 frames decode") as caught:
-            read_frames(path, [0, outside])
+            Video(path).read([0, outside])
         assert str(path) in str(caught.value)
 
 
 def test_asking_for_no_frames_is_refused(tmp_path):
     path = write_video(tmp_path / "a.mp4", moving_frames(3))
     with pytest.raises(VideoError, match="no frame numbers"):
-        read_frames(path, [])
+        Video(path).read([])
 
 
 def test_what_the_file_says_about_itself_is_told(tmp_path):
@@ -185,7 +185,7 @@ def test_the_shared_videos_decode(name, frames):
     path = SHARED / "video" / name
     if not path.exists():
         pytest.skip("the shared videos are not beside this checkout")
-    assert count_frames(path) == frames
+    assert Video(path).count() == frames
     full = decode_everything(path)
     wanted = [frames - 1, 0, frames // 2]
     video = Video(path)

@@ -1,13 +1,11 @@
 """Kinds of video that real lists hold: each gives the frames that FFmpeg decodes, in their order."""
 
 import itertools
-import os
-from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from making_videos import decode_everything, moving_frames, write_video, write_wav
+from making_videos import decode_everything, moving_frames, nobody, write_video, write_wav
 from PIL import Image
 
 from edgevid.contract import Sampling
@@ -71,18 +69,6 @@ def test_what_is_no_video_is_skipped_for_a_reason_that_can_be_counted(tmp_path):
     assert refused(write_wav(tmp_path / "sound.wav")) == "audio only"
     for name in ("notes.mp4", "page.html", "picture.jpg", "picture.mp4"):
         assert refused(tmp_path / name) == "not a video", name
-
-
-@contextmanager
-def nobody():
-    """Root may read everything, so be nobody for a moment."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
 
 
 def test_a_file_and_a_folder_without_permission_are_skipped(tmp_path):

@@ -1,6 +1,7 @@
 """Whatever happens to the bytes of a video: it is read, or refused in words."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,12 @@ def read_mutated_copies(scratch, seed, count):
     script = Path(__file__).with_name("mutating_videos.py")
     command = [sys.executable, "-X", "faulthandler", script, scratch, str(seed), str(count)]
     done = subprocess.run(
-        [*command, *sorted(CLIPS.iterdir())], capture_output=True, text=True, timeout=count + 100, check=False
+        [*command, *sorted(CLIPS.iterdir())],
+        capture_output=True,
+        text=True,
+        timeout=count + 100,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(script.parent.parent)},
     )
     culprits = sorted(path.name for path in scratch.iterdir())
     assert done.returncode == 0, f"while reading {culprits}: {done.stderr}"

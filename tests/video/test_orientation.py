@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from making_videos import moving_frames, write_video
 
-from edgevid.video.decode import Video, read_frames
+from edgevid.video.decode import Video
 from edgevid.video.orientation import Orientation, from_display_matrix
 
 ONE = 1 << 16
@@ -28,8 +28,8 @@ def matrix(a, b, c, d):
 def test_a_video_is_shown_the_way_its_display_matrix_says(tmp_path, name):
     numbers, seen = SEEN[name]
     frames = moving_frames(3)
-    stored = read_frames(write_video(tmp_path / "stored.mp4", frames), [0, 2])
-    shown = read_frames(write_video(tmp_path / "a.mp4", frames, matrix=matrix(*numbers)), [0, 2])
+    stored = Video(write_video(tmp_path / "stored.mp4", frames)).read([0, 2])
+    shown = Video(write_video(tmp_path / "a.mp4", frames, matrix=matrix(*numbers))).read([0, 2])
     assert (shown == np.stack([seen(frame) for frame in stored])).all()
     assert shown.flags.c_contiguous
 
@@ -43,7 +43,7 @@ def test_an_angle_between_quarter_turns_is_left_alone_with_a_warning(tmp_path):
     frames = moving_frames(3)
     path = write_video(tmp_path / "a.mp4", frames, matrix=matrix(46341, 46341, -46341, 46341))
     video = Video(path)
-    stored = read_frames(write_video(tmp_path / "stored.mp4", frames), [1])
+    stored = Video(write_video(tmp_path / "stored.mp4", frames)).read([1])
     assert (video.read([1]) == stored).all()
     assert any("quarter turn" in warning for warning in video.info.warnings)
 

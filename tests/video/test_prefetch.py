@@ -12,7 +12,7 @@ from edgevid.video import Clips, Item, read_ahead, reason_of
 from edgevid.video import prefetch as prefetch_module
 
 SMALL = Sampling(segments=4, resize=32, crop=24)
-PATIENCE = 30
+PATIENCE = 120
 
 
 def decoding_threads():
@@ -34,6 +34,8 @@ def reading(monkeypatch):
 
 
 def numbered(tmp_path, count):
+    for number in range(count):
+        (tmp_path / str(number)).touch()
     return [Item(tmp_path / str(number), None) for number in range(count)]
 
 
@@ -160,11 +162,27 @@ def test_a_broken_video_never_stops_the_rest(tmp_path):
         tmp_path / "text.mp4",
         write_video(tmp_path / "good one.mp4", moving_frames(10)),
     ]
-    broken_line = Item(tmp_path / "list.txt", None, error=VideoError("a wrong line"))
+    broken_line = Item(tmp_path / "list.txt", None, error=VideoError("a wrong line", where="line 3"))
     read = list(read_ahead([broken_line, *(Item(place, 3) for place in places)], SMALL))
     assert [read.item.path for read in read[1:]] == places
-    assert all(isinstance(one.outcome, VideoError) for one in read[:-1])
+    assert [reason_of(one.outcome) for one in read[:-1]] == ["other", "missing", "audio only", "not a video"]
+    assert [one.outcome.where for one in read[:-1]] == ["line 3", *map(str, places[:-1])]
     assert read[-1].outcome.frames == 10
+
+
+@pytest.mark.parametrize("name", ["missing.mp4", "text.mp4"])
+def test_what_is_wrong_with_a_video_of_a_list_names_its_line(tmp_path, name):
+    (tmp_path / "text.mp4").write_text("no video")
+    item = Item(tmp_path / name, 3, source=tmp_path / "list.txt", source_line=7)
+    (read,) = read_ahead([item], SMALL)
+    assert read.outcome.where == f"{tmp_path / name} ({tmp_path / 'list.txt'}, line 7)"
+
+
+def test_what_is_missing_costs_no_change_of_threads(tmp_path, reading):
+    reading(lambda path, deadline: read_by.append(threading.current_thread()))
+    read_by = []
+    list(read_ahead([Item(tmp_path / str(number), None) for number in range(9)], SMALL))
+    assert read_by == [threading.current_thread()] * 9
 
 
 @pytest.mark.parametrize("wrong", [{"workers": 0}, {"patience": 0.0}, {"patience": float("nan")}])

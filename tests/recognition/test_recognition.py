@@ -1,5 +1,6 @@
 """Videos in, ranked classes out; a broken video never stops the rest."""
 
+import os
 import shutil
 import threading
 
@@ -8,16 +9,9 @@ import pytest
 
 from edgevid.bundle import Bundle
 from edgevid.contract import Sampling
-from edgevid.demo import LABELS, write_videos
+from edgevid.demo import LABELS
 from edgevid.recognition import Failure, Recognition, find_items, pipeline, recognize, scores
 from edgevid.video import Item, prefetch, reason_of
-
-
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("videos")
-    write_videos(folder, "easy", 8, seed=3, length=12, size=48)
-    return folder
 
 
 def test_averaging_logits_and_averaging_probabilities_differ_as_the_publishers_do():
@@ -31,6 +25,31 @@ def test_averaging_logits_and_averaging_probabilities_differ_as_the_publishers_d
 def test_huge_logits_do_not_overflow():
     result = scores(np.array([[5000.0, -5000.0]], np.float32), Sampling())
     np.testing.assert_allclose(result, [1, 0])
+
+
+def test_folders_that_are_not_as_many_as_the_classes_are_not_numbered(videos):
+    warnings = []
+    items = find_items([videos], classes=9, warn=warnings.append)
+    assert [item.label for item in items] == [None] * 8
+    (warning,) = warnings
+    assert f"{videos} has 8 class folders and the network 9 classes without names" in warning
+    assert "--labels" in warning
+    assert {item.label for item in find_items([videos], classes=8, warn=warnings.append)} == set(range(8))
+    assert len(find_items([videos], classes=9, labels=LABELS, warn=warnings.append)) == 8
+    assert len(warnings) == 1
+
+
+def test_an_empty_folder_holds_no_videos(tmp_path):
+    (tmp_path / "notes.md").touch()
+    (place,) = find_items([tmp_path])
+    assert (place.path, place.error.what) == (tmp_path, "the folder holds no videos")
+    assert "--frame-template" in place.error.fix
+
+
+def test_links_to_nothing_and_pipes_in_a_flat_folder_are_items(tmp_path):
+    (tmp_path / "gone.mp4").symlink_to("nothing")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    assert [item.path.name for item in find_items([tmp_path])] == ["gone.mp4", "pipe.mp4"]
 
 
 def test_folders_lists_and_files_are_all_items(videos):
@@ -57,10 +76,17 @@ def test_hidden_folders_change_no_label(videos, tmp_path):
 
 def test_a_folder_that_is_no_class_is_an_error_rather_than_a_wrong_number(videos, tmp_path):
     copy = shutil.copytree(videos, tmp_path / "videos")
-    (copy / "jump").mkdir()
-    (place,) = find_items([copy], labels=LABELS)
-    assert "'jump' is none of the 8 classes" in place.error.what
-    assert place.path == copy
+    shutil.copytree(copy / "grow", copy / "jump")
+    items = find_items([copy], labels=LABELS)
+    assert "'jump' is none of the 8 classes" in items[-1].error.what
+    assert items[-1].path == copy / "jump"
+    assert sorted(item.label for item in items[:-1]) == list(range(8))
+
+
+def test_that_no_folder_is_a_class_is_one_error(videos):
+    (place,) = find_items([videos], labels=["walk", "run"])
+    assert "not one of 8 folders" in place.error.what
+    assert place.path == videos
 
 
 def test_a_label_that_the_network_has_not_is_an_error(videos, tmp_path):

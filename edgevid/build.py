@@ -1,0 +1,96 @@
+"""From a canonical graph to an artifact or an open session: lowered, compiled, loaded."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgevid import targets
+from edgevid.contract import Artifact, CompileOptions, Session
+from edgevid.errors import LoweringError
+from edgevid.plan import Plan
+from edgevid.targets import onnxruntime as reference_target
+from edgevid.targets._profiles import device as find_device
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+__all__ = ["NO_SHIFT", "build", "lowered", "open_here", "open_reference"]
+
+NO_SHIFT = "none"
+"""Stands where the lowering would, for a network without a shift."""
+
+
+def lowered(graph: ir.Model, batch: int, request: Plan) -> tuple[str, ir.Model]:
+    """The name and result of the lowering that was asked for, or of the target's first that holds.
+
+    Raises:
+        LoweringError: none holds.
+    """
+    from edgevid.graph.lower import lower
+    from edgevid.graph.shift_op import shift_nodes
+
+    if not shift_nodes(graph):
+        return NO_SHIFT, graph
+    if request.lowering != "auto":
+        return request.lowering, lower(graph, request.lowering)
+    runtime = targets.find(request.device.target)
+    offered = request.capability.lowerings if batch == 1 else request.capability.batch_lowerings
+    first = runtime.default_lowering(graph, request.device, request.precision, batch)
+    for name in dict.fromkeys((first, *offered)):
+        with suppress(LoweringError):
+            return name, lower(graph, name)
+    return first, lower(graph, first)
+
+
+def build(graph: ir.Model, name: str, batch: int, request: Plan, folder: Path) -> Artifact:
+    """Compile a graph that was lowered as ``name`` into an empty folder.
+
+    Raises:
+        TargetError: the runtime refuses it.
+    """
+    options = CompileOptions(
+        device=request.device,
+        folder=folder,
+        precision=request.precision,
+        batch=batch,
+        lowering=name,
+        settings=request.settings,
+    )
+    return targets.find(request.device.target).compile(graph, options)
+
+
+@contextmanager
+def open_here(graph: ir.Model, request: Plan) -> Iterator[Session]:
+    """A canonical graph of one clip in the device's runtime, or where that cannot run in ONNX Runtime."""
+    if not request.capability.executes:
+        with open_reference(graph) as session:
+            yield session
+        return
+    name, plain = lowered(graph, 1, request)
+    with tempfile.TemporaryDirectory(prefix="edgevid-") as folder:
+        artifact = build(plain, name, 1, request, Path(folder))
+        with targets.find(request.device.target).open(artifact) as session:
+            yield session
+
+
+def open_reference(graph: ir.Model, batch: int = 1) -> Session:
+    """A canonical graph in ONNX Runtime; its file is gone again as soon as it is loaded.
+
+    One in int8 is run operation by operation.
+    """
+    reference = reference_target.target()
+    quantizes = any(node.op_type == "QuantizeLinear" for node in graph.graph)
+    with tempfile.TemporaryDirectory(prefix="edgevid-") as folder:
+        options = CompileOptions(
+            device=find_device("reference"),
+            folder=Path(folder),
+            lowering="function",
+            batch=batch,
+            precision="int8" if quantizes else "fp32",
+        )
+        artifact: Artifact = reference.compile(graph, options)
+        return reference.open(artifact)
