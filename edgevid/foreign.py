@@ -31,8 +31,8 @@ __all__ = ["Foreign", "read_foreign"]
 _NORMALIZATION = ("mean", "std", "color")
 _SAMPLING = ("mode", "window", "clips", "crops", "resize", "library", "average")
 _FLAGS = ("segments", "crop", "labels", *_NORMALIZATION, *_SAMPLING)
-_AS_GIVEN = {"crop": "size"}
-"""Settings whose flag has another name."""
+_AS_GIVEN = {"crop": "size", "clips": "temporal-clips"}
+"""Settings whose flag has another name; the window has none."""
 
 _LOST = "whole channels are set to zero"
 """What is said of a region in which an exporter may have lost a shift."""
@@ -191,10 +191,11 @@ def read_foreign(
 def _foreign_flags(flags: Mapping[str, Any], path: Path) -> dict[str, Any]:
     given = check_flags(flags, path)
     if senseless := [name for name in given if name not in _FLAGS]:
+        said = [_flag(name) for name in _FLAGS if name != "window"]
         raise ConfigError(
             f"{', '.join(senseless)}: an ONNX file holds its network already, shifts and all",
             where=path,
-            fix=f"leave it out; of such a file one can say {', '.join(map(_flag, _FLAGS))}",
+            fix=f"leave it out; of such a file one can say {', '.join(said)}",
         )
     for name in {"segments", "crop"} & set(given):
         if type(given[name]) is not int:

@@ -25,9 +25,25 @@ def candidate(found):
 
 def test_regions_that_cannot_displace_are_counted_and_no_more(capsys):
     facts = {
-        **{"path": "f.onnx", "parameters": 1, "macs": 1, "producer": "", "opset": 13, "nodes": 9, "bytes": 1},
-        **{"canonical_nodes": 5, "inputs": [], "outputs": [], "input_layout": "", "segments": 8, "size": 8},
-        **{"classes": 5, "batch": 1, "settings": {}, "assumptions": [], "missing": [], "labels": None},
+        "path": "f.onnx",
+        "parameters": 1,
+        "macs": 1,
+        "producer": "",
+        "opset": 13,
+        "nodes": 9,
+        "bytes": 1,
+        "canonical_nodes": 5,
+        "inputs": [],
+        "outputs": [],
+        "input_layout": "",
+        "segments": 8,
+        "size": 8,
+        "classes": 5,
+        "batch": 1,
+        "settings": {},
+        "assumptions": [],
+        "missing": [],
+        "labels": None,
         "notes": [],
         "candidates": [
             candidate("a circular roll"),

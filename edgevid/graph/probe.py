@@ -165,17 +165,19 @@ def _run(region: ir.Model, numbers: NDArray[np.float32], evaluate: Evaluate) -> 
 def _is_shifted(numbers: NDArray[Any], moved: NDArray[Any], spec: ShiftSpec) -> bool:
     """Is ``moved`` exactly ``numbers`` shifted by ``spec``? The first clip alone rules most specs out."""
     try:
-        spec.check(numbers.shape if numbers.ndim == 4 or spec.layout is Layout.VOLUME else _joined(numbers))
+        if numbers.ndim == 5 and spec.layout is Layout.FRAMES:
+            # Whole clips only: frames of two clips are no clip of twice as many.
+            spec.check([numbers.shape[1], *numbers.shape[2:]])
+            if spec.segments != numbers.shape[1]:
+                return False
+        else:
+            spec.check(numbers.shape)
     except ShiftError:
         return False
     clip = 1 if numbers.ndim == 5 else spec.segments
     if not np.array_equal(apply_spec(numbers[:clip], spec), moved[:clip]):
         return False
     return np.array_equal(apply_spec(numbers, spec), moved)
-
-
-def _joined(numbers: NDArray[Any]) -> tuple[int, ...]:
-    return (numbers.shape[0] * numbers.shape[1], *numbers.shape[2:])
 
 
 def _sources(region: ir.Model, shape: list[int], evaluate: Evaluate) -> Numbers | None:

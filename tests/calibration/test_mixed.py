@@ -12,7 +12,7 @@ LABELS = [number % CLASSES for number in range(200)]
 
 
 class Networks:
-    """A float network that is always right, and an int8 one that is wrong on ``wrong(float layers)`` videos."""
+    """A float network that is right, and an int8 one that is wrong on ``wrong(float layers)`` videos."""
 
     def __init__(self, wrong, labels=LABELS):
         self.wrong, self.labels, self.opened, self.open_now = wrong, labels, [], 0

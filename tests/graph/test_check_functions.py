@@ -63,5 +63,5 @@ def test_as_many_calls_as_exporters_make_are_let_pass(tmp_path):
 
 
 def test_a_function_that_calls_itself_is_named(tmp_path):
-    with pytest.raises(GraphError, match="its function a|its function b"):
+    with pytest.raises(GraphError, match=r"its function [ab] calls itself"):
         check_functions(model("a", function("a", "b"), function("b", "a")), tmp_path / "file.onnx")

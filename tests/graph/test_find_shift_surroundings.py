@@ -215,3 +215,14 @@ def test_the_first_shift_of_resnet_50_is_found_in_a_batch_of_three():
     joined = op("Reshape", op("Concat", *moved, rest, axis=2), np.array(shape))
     found = find_shift(standardized(op.ends(joined, shape), shape), evaluate)
     assert specs_in(found) == [ShiftSpec(8, (Move(0, 32, -1), Move(32, 64, +1)))]
+
+
+def test_a_known_shift_of_longer_clips_is_not_tried_across_clips_of_five_axes():
+    """Behind a pooling over time two clips of 2 frames look like one of 4."""
+    shape = (2, 2, 4, 3, 5)
+    op, value = graph_of()
+    first, rest = op.split(value, [1, 3], 2)
+    moved = op("Pad", first, np.array([0, 1, 0, 0, 0, 0, -1, 0, 0, 0]))
+    model = standardized(op.ends(op("Concat", moved, rest, axis=2), shape), shape)
+    known = [ShiftSpec(4, (Move(0, 1, +1),)), ShiftSpec(4, (Move(1, 2, -1),))]
+    assert specs_in(find_shift(model, evaluate, known=known)) == [ShiftSpec(2, (Move(0, 1, +1),))]

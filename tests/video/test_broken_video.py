@@ -216,7 +216,7 @@ def test_a_live_recording_says_nothing_about_its_end(tmp_path):
 def test_whatever_a_file_holds_its_end_can_be_asked_for(tmp_path_factory, content, head):
     path = tmp_path_factory.mktemp("end") / "a"
     path.write_bytes(head + content)
-    assert is_cut_off(path) in (True, False)
+    assert isinstance(is_cut_off(path), bool)
 
 
 def test_a_file_cut_off_right_after_its_header_has_no_frame_to_decode(tmp_path):

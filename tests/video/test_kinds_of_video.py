@@ -95,7 +95,7 @@ def test_a_file_cut_off_before_its_index_and_a_damaged_one_are_told_apart(tmp_pa
     assert refused(path) == "cut off"
     at = content.index(b"trak")
     path.write_bytes(content[: at - 4] + bytes(len(content) - at + 4))
-    assert refused(path) in ("damaged", "audio only", "no video stream")
+    assert refused(path) == "no video stream"
 
 
 def test_a_cut_off_video_whose_sampled_frames_decode_is_used_with_a_warning(tmp_path):

@@ -4,19 +4,13 @@ import pytest
 from making_videos import decode_everything, moving_frames, write_video
 
 from edgevid.contract import Sampling
-from edgevid.video import limits, read_clips, threads
+from edgevid.video import read_clips, threads
 from edgevid.video.container import open_video
 from edgevid.video.deadline import Deadline
-from edgevid.video.limits import MOST_PIXELS, MOST_PIXELS_OF_FRAME_THREADS
 from edgevid.video.sequential import DamageError, SequentialDecoder
 from edgevid.video.threads import set_threads
 
 SMALL = Sampling(segments=4, resize=32, crop=24)
-
-
-def test_the_largest_frames_fit_into_a_gigabyte_of_decoded_and_resized_copies():
-    assert MOST_PIXELS_OF_FRAME_THREADS < MOST_PIXELS <= limits.MOST_SIDE**2
-    assert MOST_PIXELS * 4 * 4 <= 2**30
 
 
 @pytest.mark.parametrize(
