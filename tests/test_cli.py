@@ -137,7 +137,11 @@ def test_models_lists_presets_beside_the_papers_figures():
     [
         (["inspect", "missing.pth"], "missing.pth"),
         (["compile", "{ckpt}", "-o", "b", "--device", "xeon-icelak"], "did you mean xeon-icelake"),
-        (["compile", "{ckpt}", "-o", "b", "--precision", "int8"], "use one of fp32"),
+        (["compile", "{ckpt}", "-o", "b", "--precision", "int8", "--device", "reference"], "use one of fp32"),
+        (
+            ["compile", "{ckpt}", "-o", "b", "--precision", "int8", "--device", "xeon-icelake"],
+            "give --calibration",
+        ),
         (["compile", "{ckpt}", "-o", "b", "--batch", "one"], "--batch"),
         (["compile", "{ckpt}", "-o", "b", "--mean", "1,2"], "--mean"),
         (["compile", "{onnx}", "-o", "b"], "--mean"),
