@@ -46,6 +46,7 @@ class WrittenBundle:
             device=device,
             device_title="a device",
             precision="fp32",
+            simulates="",
             sampling=sampling,
             labels=labels,
             source="net.onnx",
