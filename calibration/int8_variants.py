@@ -35,6 +35,9 @@ __all__ = ["Facts", "Variants"]
 DEVICE = "host"
 NO_SHIFT = "none"
 SEED = 0
+MOST_LOSS = 3.0
+"""dB: by rounding elsewhere a runtime adds at most as much noise as int8 itself. Random weights
+leave little to go by: deep networks of them keep 20 dB."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Variants:
 
         rules = Normalization()
         mean, std = np.array(rules.mean, np.float32), np.array(rules.std, np.float32)
-        frames = torch.from_numpy((self.pixels[:2] - mean) / std).permute(0, 1, 4, 2, 3)
+        frames = torch.from_numpy((self.pixels[:8] - mean) / std).permute(0, 1, 4, 2, 3)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(SEED)
             network = build(self.config).train()
@@ -132,7 +135,8 @@ class Variants:
 
         Raises:
             UnsupportedPrecisionError: this machine has no int8.
-            VerificationError: the runtime does not compute what ONNX Runtime makes of the Q/DQ graph.
+            VerificationError: the runtime is farther from float32 than ONNX Runtime's result for
+                the Q/DQ graph.
         """
         device = find_device(DEVICE)
         target = targets.find(device.target)
@@ -142,8 +146,9 @@ class Variants:
         if shift_nodes(graph):
             lowering = target.default_lowering(graph, device, "int8", 1)
         artifact = self._compile(self.lowered(graph, lowering), lowering, folder, "int8")
-        difference = compare(_reference(graph, "int8", self.pixels[-1:]), self._logits(artifact))
-        _require(difference.within("int8"), difference, f"{lowering} in int8")
+        simulated = compare(self._expected, _reference(graph, "int8", self.pixels[-1:]))
+        difference = compare(self._expected, self._logits(artifact))
+        _require(difference.sqnr >= simulated.sqnr - MOST_LOSS, difference, f"{lowering} in int8")
         return artifact
 
     def facts(self, artifact: Artifact) -> Facts:
@@ -200,8 +205,8 @@ def _reference(graph: ir.Model, precision: Precision, clip: NDArray[np.uint8]) -
 def _require(holds: bool, difference: Difference, what: str) -> None:
     if not holds:
         raise VerificationError(
-            f"{what} does not compute what ONNX Runtime computes: SQNR {difference.sqnr:.1f} dB, "
-            f"{difference}",
+            f"{what} does not compute what ONNX Runtime computes: SQNR {difference.sqnr:.1f} dB against "
+            f"float32, {difference}",
             where=what,
             fix="leave it out and report the case",
         )

@@ -524,7 +524,7 @@ def sensitivity(
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw it, as .png or .svg.")] = None,
     device: Annotated[str, typer.Option(help="Whose int8 is imitated.")] = "host",
-    count: Annotated[int, typer.Option(min=1, help="Clips to rank on, at most.")] = 100,
+    count: Annotated[int, typer.Option(min=1, help="Clips to rank on, at most.")] = 64,
     clips: Annotated[int, typer.Option(min=1, help="Clips to calibrate with, at most.")] = 300,
     method: Annotated[str, typer.Option(help="Of the ranges: see calibrate.")] = "minmax",
     frame_template: Annotated[

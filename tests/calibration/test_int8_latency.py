@@ -1,5 +1,7 @@
 """The benchmark of int8 on a network that takes no time."""
 
+from functools import partial
+
 import pytest
 
 from edgevid.bench.settings import Settings
@@ -7,7 +9,9 @@ from edgevid.calibration import int8_latency, nncf_peer
 from edgevid.calibration.int8_latency import Wanted, claims, measure_int8
 from edgevid.calibration.int8_variants import Facts, Variants
 from edgevid.errors import MissingDependencyError, VerificationError
+from edgevid.graph.shift_op import replace_specs
 from edgevid.models.config import NetworkConfig, ShiftConfig
+from edgevid.shift import ShiftSpec
 
 for name in ("torch", "onnxruntime", "openvino"):
     pytest.importorskip(name)
@@ -16,9 +20,9 @@ CONFIG = NetworkConfig(
     backbone="resnet50",
     classes=5,
     segments=4,
-    size=32,
+    size=64,
     blocks=(1, 1, 1, 1),
-    channels=(16, 8, 8, 16, 16),
+    channels=(32, 16, 16, 32, 32),
     shift=ShiftConfig(),
 )
 QUICK = Settings(rounds=2, warmup=1)
@@ -46,8 +50,8 @@ def test_int8_is_measured_against_float32_and_against_int8_without_the_shift(mea
         "0 of 17 convolutions in int8",
         "0 of 17 convolutions in int8",
     ]
-    assert facts["int8"].sqnr > 20
-    assert facts["float32, negative_pad"].sqnr > 100
+    assert facts["int8"].sqnr > 10
+    assert facts["float32, negative_pad"].sqnr > 80
 
 
 def test_every_wanted_figure_becomes_a_claim(measured):
@@ -61,17 +65,25 @@ def test_every_wanted_figure_becomes_a_claim(measured):
 
 
 def test_by_default_float32_takes_the_lowering_that_auto_takes():
-    assert Variants(CONFIG).default_lowering == "negative_pad"  # too narrow for blocks of channels
+    assert Variants(CONFIG).default_lowering in (
+        "volume_split_conv",
+        "negative_pad",
+    )  # the former with AVX-512
     assert Variants(CONFIG.without_shift()).default_lowering == "none"
 
 
-def test_a_network_that_computes_something_else_is_not_timed(tmp_path, monkeypatch):
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_lowering_that_shifts_the_other_way_is_not_timed(precision, tmp_path, monkeypatch):
     lowered = Variants.lowered
     monkeypatch.setattr(
-        Variants, "lowered", lambda self, graph, lowering: lowered(self, _blind(graph), lowering)
+        Variants,
+        "lowered",
+        lambda self, graph, name: lowered(self, replace_specs(graph, ShiftSpec.swapped), name),
     )
-    with pytest.raises(VerificationError, match="negative_pad does not compute what ONNX Runtime computes"):
-        Variants(CONFIG, clips=2).compile_float("negative_pad", tmp_path / "float")
+    network = Variants(CONFIG, clips=2)
+    compiled = network.compile_int8 if precision == "int8" else partial(network.compile_float, "negative_pad")
+    with pytest.raises(VerificationError, match="does not compute what ONNX Runtime computes"):
+        compiled(tmp_path / precision)
 
 
 def test_without_nncf_the_message_says_how_to_install_it(monkeypatch):
@@ -109,14 +121,3 @@ def test_the_script_measures_the_full_size(backbone, tmp_path, capsys):
     assert f"met     int8: {total} of {total} convolutions in int8" in printed
     assert f"met     int8, no shift: {total} of {total} convolutions in int8" in printed
     assert path.exists()
-
-
-def _blind(graph):
-    """The network without what its last layer adds up."""
-    import numpy as np
-    import onnx_ir as ir
-
-    broken = graph.clone()
-    weight = next(node for node in broken.graph if node.op_type in ("Gemm", "MatMul")).inputs[1]
-    weight.const_value = ir.tensor(np.zeros_like(weight.const_value.numpy()), name=weight.name)
-    return broken
