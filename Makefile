@@ -60,8 +60,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 
+# Two processes at once, a file of tests in one of them.
 test: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: lint
 	$(BIN)/python -m pytest

@@ -104,6 +104,7 @@ def test_a_bad_table_that_compiles_is_an_error(
         int8_bundles.spoilt(Bundle.open(folder / "host-minmax"), tmp_path / "spoilt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isa", ["AVX2", "AVX512_CORE"])
 def test_processors_without_vnni_keep_the_accuracy(
     isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
