@@ -16,7 +16,7 @@ from onnx_ir import tape
 from onnx_ir.passes import common as passes
 
 from edgevid.calibration.points import edges, is_layer, is_non_negative, is_shift, source
-from edgevid.calibration.weights import largest, quantize_bias, quantize_weight, scale_of
+from edgevid.calibration.weights import largest, least_scale, quantize_bias, quantize_weight, scale_of
 from edgevid.contract import Scheme
 from edgevid.errors import GraphError
 from edgevid.graph.plain_shift import Writer
@@ -118,18 +118,19 @@ class _Quantizer:
         """Weights as signed bytes behind a DequantizeLinear, and the bias in the scheme's type."""
         rows = node.op_type == "Conv" or node.attributes.get_int("transB", 0) != 0
         axis = 0 if rows else 1
-        weight = _constant(node.inputs[1])
-        numbers, scale = quantize_weight(weight, axis, self.scheme.weight_bits)
-        name = str(node.inputs[1].name if node.inputs[1] is not None else node.name)
-        restored = self._restored(node, name, numbers, scale, axis)
-        node.replace_input_with(1, restored)
-        bias = node.inputs[2] if len(node.inputs) > 2 else None
-        behind = node.inputs[0]
+        weight, behind = node.inputs[1], node.inputs[0]
+        assert weight is not None
         assert behind is not None
-        if self.scheme.bias == "float" or bias is None:
-            return
-        sums, sum_scale = quantize_bias(_constant(bias), scale, self._scales[_dequantized(behind)])
-        node.replace_input_with(2, self._restored(node, str(bias.name), sums, sum_scale, 0))
+        bias = node.inputs[2] if len(node.inputs) > 2 and self.scheme.bias == "int32" else None
+        if bias is None:
+            numbers, scale = quantize_weight(_constant(weight), axis, self.scheme.weight_bits)
+        else:
+            input_scale = self._scales[_dequantized(behind)]
+            least = least_scale(_constant(bias), input_scale)
+            numbers, scale = quantize_weight(_constant(weight), axis, self.scheme.weight_bits, least)
+            sums, sum_scale = quantize_bias(_constant(bias), scale, input_scale)
+            node.replace_input_with(2, self._restored(node, str(bias.name), sums, sum_scale, 0))
+        node.replace_input_with(1, self._restored(node, str(weight.name), numbers, scale, axis))
 
     def decimate(self, node: ir.Node) -> None:
         """Take the rows and columns that a 1x1 convolution with strides reads before it."""

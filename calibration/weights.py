@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["largest", "quantize_bias", "quantize_weight", "scale_of"]
+__all__ = ["largest", "least_scale", "quantize_bias", "quantize_weight", "scale_of"]
 
 _SMALLEST = np.float32(2.0**-100)
 """Below it float32 scales lose their precision."""
@@ -25,17 +25,31 @@ def scale_of(amax: Any, steps: int) -> NDArray[np.float32]:
 
 
 def quantize_weight(
-    weight: NDArray[np.float32], axis: int, bits: int = 8
+    weight: NDArray[np.float32], axis: int, bits: int = 8, least: Any = 0
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Whole numbers of the shape of ``weight`` and scales ``[channels]`` along ``axis``.
 
     ``weight`` is about the numbers times the scale of their channel: within half a scale.
+
+    Args:
+        weight: float32.
+        axis: of the output channels.
+        bits: of a number.
+        least: smallest scale, of all or of each channel: see `least_scale`.
     """
     others = tuple(each for each in range(weight.ndim) if each != axis)
-    scale = scale_of(np.abs(weight).max(axis=others), largest(bits))
+    scale = scale_of(np.maximum(np.abs(weight).max(axis=others), least * largest(bits)), largest(bits))
     along = scale.reshape([-1 if each == axis else 1 for each in range(weight.ndim)])
     numbers = np.rint(weight / along).clip(-largest(bits), largest(bits))
     return numbers.astype(np.int8), scale
+
+
+def least_scale(bias: NDArray[np.float32], input_scale: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The smallest weight scale ``[channels]`` with which a bias fits into 32 bits.
+
+    It matters in channels of almost no weights, such as pruned ones.
+    """
+    return np.abs(bias.astype(np.float64)) / (np.float64(input_scale) * (np.iinfo(np.int32).max // 2))
 
 
 def quantize_bias(
