@@ -131,10 +131,9 @@ def find_videos(
     """
     items = tuple(find_items([place], frame_template=frame_template, labels=labels))
     if all(item.error for item in items):
-        raise next(
-            (item.error for item in items if item.error),
-            VideoError("there is no video", where=place, fix="give a list, or a folder of videos"),
-        )
+        nothing = VideoError("there is no video", where=place, fix="give a list, or a folder of videos")
+        first = next((item.error for item in items if item.error), nothing)
+        raise first
     return Videos(str(place), items, sampling, workers, patience)
 
 

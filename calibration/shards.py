@@ -156,16 +156,26 @@ class Pack:
     def _load(self, shard: Shard) -> NDArray[np.uint8]:
         path = self.folder / shard.file
         try:
-            if sha256(path) != shard.sha256:
-                raise ValueError("it has changed since it was packed")
-            clips: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-            if clips.shape != (shard.clips, *self.index.shape) or clips.dtype != np.uint8:
-                raise ValueError(f"it holds {clips.dtype}{list(clips.shape)}")
+            changed = sha256(path) != shard.sha256
+            clips: NDArray[np.uint8] = np.zeros(0, np.uint8)
+            if not changed:
+                clips = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
+            raise VideoError(f"a shard cannot be read: {error}", where=path, fix=_PACK_AGAIN) from error
+        if changed:
             raise VideoError(
-                f"a shard cannot be read: {error}", where=path, fix="copy the folder again, or pack again"
-            ) from error
+                "a shard cannot be read: it has changed since it was packed", where=path, fix=_PACK_AGAIN
+            )
+        if clips.shape != (shard.clips, *self.index.shape) or clips.dtype != np.uint8:
+            raise VideoError(
+                f"a shard cannot be read: it holds {clips.dtype}{list(clips.shape)}",
+                where=path,
+                fix=_PACK_AGAIN,
+            )
         return clips
+
+
+_PACK_AGAIN = "copy the folder again, or pack again"
 
 
 def is_pack(place: Path) -> bool:
@@ -186,7 +196,7 @@ def open_pack(folder: Path) -> Pack:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "whole"
         what = f"the index of packed clips is damaged: {place}: {first['msg']}"
-        raise VideoError(what, where=path, fix="copy the folder again, or pack again") from error
+        raise VideoError(what, where=path, fix=_PACK_AGAIN) from error
     except OSError as error:
         raise VideoError(
             f"the index of packed clips cannot be read: {error.strerror or error}",

@@ -39,6 +39,7 @@ def standardize(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> ir.Mode
     """
     standard = model.clone()
     standard.meta.update(model.meta)
+    _own_constants(standard)
     _forget_shapes(standard)
     _set_inputs(standard, shapes)
     fold_constants(standard)
@@ -63,6 +64,16 @@ def standardize(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> ir.Mode
             fix="export it again, or compile the checkpoint instead, and report the file",
         ) from error
     return standard
+
+
+def _own_constants(model: ir.Model) -> None:
+    """Tensors of Constant nodes get names later: those of the caller's file must keep theirs."""
+    for node in model.graph:
+        value = node.attributes.get("value")
+        if node.op_type == "Constant" and value is not None and value.type is ir.AttributeType.TENSOR:
+            tensor = value.as_tensor()
+            if tensor.dtype is not ir.DataType.STRING:
+                node.attributes["value"] = ir.AttrTensor("value", ir.tensor(tensor.numpy()))
 
 
 def _forget_shapes(model: ir.Model) -> None:

@@ -250,6 +250,8 @@ def test_a_symbolic_batch_is_refused_at_compiling(target, tmp_path):
 @pytest.mark.parametrize("batch", [1, 2])
 def test_every_precision_is_within_its_tolerance_of_the_reference(target, reference, tmp_path, batch):
     for precision in capability_of(target).precisions:
+        if precision == "int8":
+            continue  # needs ranges: see the tests of int8
         artifact = compiled(target, tmp_path, batch=batch, precision=precision)
         with targets.find(target).open(artifact) as opened:
             verify(opened, reference, precision).raise_if_failed(f"{target} {precision}")
