@@ -87,7 +87,7 @@ def _load(path: Path) -> dict[str, Any]:
     if path.suffix.lower() != ".npz":
         found = json.loads(path.read_bytes())
         if not isinstance(found, dict):
-            raise ConfigError("the logits file is no JSON object", where=path, fix=_FIX)
+            raise ConfigError("the logits file cannot be read: it is no JSON object", where=path, fix=_FIX)
         return found
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
