@@ -6,18 +6,15 @@ import hashlib
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevid.calibration.data import Data, Sample, Videos, find_videos
-from edgevid.calibration.shards import is_pack, open_pack
+from edgevid.calibration.data import Data, Sample, Videos
 from edgevid.contract import Sampling
 from edgevid.errors import ConfigError
-from edgevid.video.prefetch import PATIENCE_SECONDS
 
-__all__ = ["Arrays", "choose", "open_clips", "spread"]
+__all__ = ["Arrays", "choose", "spread"]
 
 _SEED = 20190827
 
@@ -108,36 +105,6 @@ class _Part:
             for number, sample in zip(range(wanted[0], wanted[-1] + 1), reading, strict=False):
                 if number in chosen:
                     yield sample
-
-
-def open_clips(
-    place: Path,
-    sampling: Sampling,
-    *,
-    labels: Sequence[str] | None = None,
-    frame_template: str | None = None,
-    workers: int | None = None,
-    patience: float = PATIENCE_SECONDS,
-) -> Data:
-    """Videos on disk sampled as a network wants them, or packed clips as they are.
-
-    Args:
-        place: a list, a folder or a video; or a folder of packed clips.
-        sampling: of the videos.
-        labels: the network's class names; folders of classes must then be named after them.
-        frame_template: names of the frames, where videos are folders of frames.
-        workers: threads that decode, by default one for two processors.
-        patience: seconds of decoding after which a video is given up.
-
-    Raises:
-        VideoError: no video there, or damaged packed clips.
-        ConfigError: the frame template does not number files.
-    """
-    if is_pack(place):
-        return open_pack(place)
-    return find_videos(
-        place, sampling, labels=labels, frame_template=frame_template, workers=workers, patience=patience
-    )
 
 
 def choose(data: Data, count: int | None = None) -> Data:

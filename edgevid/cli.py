@@ -470,8 +470,8 @@ def calibrate(
     flags = _flags({**locals(), "clips": None})
     from edgevid import show, show_calibration, show_compare
     from edgevid.calibration.calibrate import calibrate, partial_of
-    from edgevid.calibration.clips import open_clips
     from edgevid.calibration.equalize import equalize as equalized
+    from edgevid.calibration.open_data import open_videos
     from edgevid.calibration.table import find_method, save_table
     from edgevid.graph.prelude import with_uint8_clips
     from edgevid.source import open_source
@@ -484,7 +484,7 @@ def calibrate(
         graph = with_uint8_clips(source.graph(1), source.normalization)
         if equalize:
             graph = equalized(graph)
-    data = open_clips(
+    data = open_videos(
         calibration,
         source.sampling,
         labels=source.labels,
