@@ -1,0 +1,112 @@
+"""From layers to one module: a kernel for each distinct operation, and a function that calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relax
+
+from edgevid.targets.tvm.cpus import Cpu
+from edgevid.targets.tvm.kernels.choose import Kernel, candidates
+from edgevid.targets.tvm.network import Layer, Network, Operation
+
+__all__ = ["Module", "assemble", "build"]
+
+ENTRY = "main"
+
+
+@dataclass(frozen=True)
+class Module:
+    """What TVM compiles, and which kernel stands for which layer."""
+
+    functions: Any
+    kernels: Mapping[str, tuple[str, Kernel]]
+
+
+def assemble(
+    network: Network,
+    cpu: Cpu,
+    output: Sequence[int],
+    chosen: Mapping[Operation, Kernel] | None = None,
+) -> Module:
+    """A Relax module with ``main(clips) -> logits``.
+
+    Args:
+        network: read from a graph.
+        cpu: whose tiles are taken.
+        output: shape of the logits.
+        chosen: kernels by operation, as tuning found them; the first candidate of all others.
+
+    Raises:
+        TargetError: an operation without a kernel.
+    """
+    builder = relax.BlockBuilder()
+    kernels: dict[Operation, tuple[str, Kernel, Any]] = {}
+    first = network.activations[network.input]
+    shape = (first.clips, first.segments, first.height, first.width, first.channels)
+    clips = relax.Var("clips", relax.TensorType(shape, first.dtype))
+    values: dict[str, Any] = {}
+    used: dict[str, tuple[str, Kernel]] = {}
+    with builder.function(ENTRY, [clips]):
+        with builder.dataflow():
+            values[network.input] = builder.emit(
+                relax.op.reshape(clips, relax.ShapeExpr(list(first.shape)))
+            )
+            for layer in network.layers:
+                operation = layer.operation
+                if operation not in kernels:
+                    kernel = (chosen or {}).get(operation) or candidates(operation, cpu)[0]
+                    name = f"{kernel.family}_{len(kernels)}"
+                    kernels[operation] = name, kernel, builder.add_func(kernel.build(name), name)
+                name, kernel, function = kernels[operation]
+                used[layer.name] = name, kernel
+                values[layer.output] = builder.emit(_call(layer, kernel, function, values))
+            logits = relax.op.reshape(values[network.output], relax.ShapeExpr(list(output)))
+            result = builder.emit_output(builder.emit(logits))
+        builder.emit_func_output(result)
+    return Module(builder.get(), used)
+
+
+def _call(layer: Layer, kernel: Kernel, function: Any, values: Mapping[str, Any]) -> Any:
+    source, *skip = (values[name] for name in layer.inputs)
+    constants = [relax.const(np.ascontiguousarray(array)) for array in kernel.pack(layer.weights)]
+    target = layer.operation.target
+    kind = relax.TensorType(target.shape, target.dtype)
+    return relax.call_tir(function, [source, *constants, *skip], kind)
+
+
+def build(module: Module, cpu: Cpu) -> Any:
+    """Machine code of a module: an executable of TVM's virtual machine."""
+    return tvm.compile(module.functions, target=tvm.target.Target(cpu.llvm), relax_pipeline=_pipeline())
+
+
+def _pipeline() -> Any:
+    """Relax's own passes for functions that are scheduled already.
+
+    The default pipeline fuses and schedules operators, and refuses functions without blocks.
+    """
+    passes = relax.transform
+
+    @tvm.transform.module_pass(opt_level=0)
+    def run(module: Any, _context: Any) -> Any:
+        return tvm.transform.Sequential(
+            [
+                passes.LegalizeOps(),
+                passes.ToNonDataflow(),
+                passes.RemovePurityChecking(),
+                passes.CallTIRRewrite(),
+                passes.StaticPlanBlockMemory(),
+                passes.LowerAllocTensor(),
+                passes.KillAfterLastUse(),
+                passes.LowerRuntimeBuiltin(),
+                passes.ComputePrimValue(),
+                passes.VMShapeLower(),
+                passes.AttachGlobalSymbol(),
+            ]
+        )(module)
+
+    return run

@@ -1,0 +1,77 @@
+"""Short words for writing TIR: a function, a vector, a loop over tiles with a remainder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from tvm.script.ir_builder import IRBuilder
+from tvm.tirx.script import builder as T  # noqa: N812  (TVM's own name for it)
+
+__all__ = ["Expr", "buffer", "clamp", "function", "over_tiles", "ramp", "when"]
+
+Expr = Any
+"""An expression of TIR, or a Python number."""
+
+
+@contextmanager
+def function(name: str) -> Iterator[IRBuilder]:
+    """A function under construction; its body is what is written inside, its result ``.get()`` after."""
+    with IRBuilder() as written, T.prim_func(s_tir=True):
+        T.func_name(name)
+        # TVM's scheduler must leave the loops as they are.
+        T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True, "global_symbol": name})
+        yield written
+
+
+def buffer(name: str, shape: Sequence[int], dtype: str = "float32") -> Any:
+    """A parameter of the function."""
+    return T.arg(name, T.buffer(tuple(shape), dtype))
+
+
+def ramp(start: Expr, lanes: int) -> Expr:
+    """``lanes`` neighbouring elements from ``start`` on; one element is no vector."""
+    return start if lanes == 1 else T.ramp(start, 1, lanes)
+
+
+def clamp(value: Expr, least: float | None, largest: float | None, lanes: int) -> Expr:
+    """``value`` within its bounds."""
+    if least is not None:
+        value = T.max(value, _all(least, lanes))
+    if largest is not None:
+        value = T.min(value, _all(largest, lanes))
+    return value
+
+
+def _all(number: float, lanes: int) -> Expr:
+    return T.float32(number) if lanes == 1 else T.broadcast(T.float32(number), lanes)
+
+
+def over_tiles(index: Expr, size: int, tile: int, body: Callable[[int], None]) -> None:
+    """Write ``body(tile)`` for whole tiles, and once more for a last one that is smaller."""
+    whole, rest = divmod(size, tile)
+    if not rest:
+        body(tile)
+    elif not whole:
+        body(rest)
+    else:
+        with T.If(index < whole):
+            with T.Then():
+                body(tile)
+            with T.Else():
+                body(rest)
+
+
+@contextmanager
+def when(*conditions: Expr) -> Iterator[None]:
+    """Only if all hold; those that hold always (True) cost nothing."""
+    open_ = [condition for condition in conditions if condition is not True]
+    if not open_:
+        yield
+        return
+    whole = open_[0]
+    for condition in open_[1:]:
+        whole = T.And(whole, condition)
+    with T.If(whole), T.Then():
+        yield

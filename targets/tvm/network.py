@@ -1,0 +1,185 @@
+"""A network as a short list of fused layers: what the kernels of this target are made for.
+
+All activations are **frame-major and packed**: ``[clips * segments, ceil(C / block), H * W, block]``.
+In this form [N*T,C,H,W] and [N,C,T,H,W] are one thing: a shift along time reads another frame, a
+temporal convolution sums over several, and a channel block is one vector register.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "Bounds",
+    "Convolution",
+    "Copy",
+    "DType",
+    "Dense",
+    "Frames",
+    "Layer",
+    "Move",
+    "Network",
+    "Operation",
+    "Pool",
+    "Quantization",
+    "Triple",
+]
+
+DType = Literal["float32", "uint8", "int8"]
+
+Bounds = tuple[Union[float, None], Union[float, None]]
+"""Least and largest value that an activation function lets through: (0, None) is ReLU."""
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """``real = scale * (integer - zero)`` of an activation."""
+
+    scale: float
+    zero: int
+
+
+@dataclass(frozen=True)
+class Frames:
+    """An activation: ``clips * segments`` frames of ``channels`` x ``height`` x ``width``.
+
+    Channels are padded to whole blocks; what the padding holds is undefined, and nobody reads it
+    as data.
+    """
+
+    clips: int
+    segments: int
+    channels: int
+    height: int
+    width: int
+    block: int
+    dtype: DType = "float32"
+    quantization: Quantization | None = None
+
+    @property
+    def frames(self) -> int:
+        """Of all clips."""
+        return self.clips * self.segments
+
+    @property
+    def blocks(self) -> int:
+        """Of channels."""
+        return -(-self.channels // self.block)
+
+    @property
+    def positions(self) -> int:
+        """Pixels of a frame."""
+        return self.height * self.width
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """In memory."""
+        return (self.frames, self.blocks, self.positions, self.block)
+
+
+@dataclass(frozen=True)
+class Move:
+    """Channels ``start`` to ``stop`` of the input are those of frame t + ``dt``, row h + ``dh``, column w + ``dw``.
+
+    These are displacements of the *reading*: the negatives of a `ShiftSpec`'s.
+    """
+
+    start: int
+    stop: int
+    dt: int
+    dh: int = 0
+    dw: int = 0
+
+
+Triple = tuple[int, int, int]
+"""Along time, height and width."""
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution with a shift on its input; bias, residual and bounds in its epilogue.
+
+    Weights are ``[out, in / groups, kt, kh, kw]``. ``pads`` stand before the first position; what
+    is read beyond the last one is zero too. ``pixels`` is the affine map of a uint8 input's
+    values, ``(scale, offset)`` a channel in the order of memory: zero padding is applied after it.
+    """
+
+    source: Frames
+    target: Frames
+    kernel: Triple = (1, 1, 1)
+    strides: Triple = (1, 1, 1)
+    pads: Triple = (0, 0, 0)
+    dilations: Triple = (1, 1, 1)
+    groups: int = 1
+    moves: tuple[Move, ...] = ()
+    bounds: Bounds = (None, None)
+    residual: Frames | None = None
+    pixels: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Maximum or average over windows; ``count_pads`` divides by the whole window at the borders."""
+
+    kind: Literal["max", "average"]
+    source: Frames
+    target: Frames
+    kernel: Triple
+    strides: Triple
+    pads: Triple
+    count_pads: bool = False
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Rows times weights ``[out, in]`` plus bias: 1x1 frames of channels."""
+
+    source: Frames
+    target: Frames
+    bounds: Bounds = (None, None)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The same numbers elsewhere: in another block or type, shifted, or pixels normalized.
+
+    A block of 1 is the order of ONNX ([frames, C, H, W]), a block of C that of cameras.
+    """
+
+    source: Frames
+    target: Frames
+    moves: tuple[Move, ...] = ()
+    pixels: tuple[tuple[float, float], ...] = ()
+
+
+Operation = Union[Convolution, Pool, Dense, Copy]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One operation on named activations, with its weights.
+
+    ``name`` is that of the graph's operation it came from. ``inputs`` are the source and, where the
+    operation has one, the residual.
+    """
+
+    name: str
+    operation: Operation
+    inputs: tuple[str, ...]
+    output: str
+    weights: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers in the order in which they run."""
+
+    input: str
+    output: str
+    activations: Mapping[str, Frames]
+    layers: tuple[Layer, ...]
