@@ -151,7 +151,7 @@ class Device:
     ``precisions`` are native; ``emulated`` ones give the right answer, slower, for the
     reason given. ``is_this_machine`` is decided by looking at the machine, never assumed.
     ``simulates`` names the runtime whose int8 arithmetic is imitated here: its results count,
-    its time means nothing.
+    its time means nothing. ``cpu`` is the core that the tvm target writes kernels for.
     """
 
     name: str
@@ -163,6 +163,7 @@ class Device:
     note: str = ""
     is_this_machine: bool = False
     simulates: str = ""
+    cpu: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ __all__ = ["Processor", "parse_cpuinfo", "this_processor"]
 
 @dataclass(frozen=True)
 class Processor:
-    """Identity and instruction-set flags, as the kernel names them."""
+    """Identity and instruction-set flags, as the kernel names them; ``part`` is of Arm's own cores."""
 
     model_name: str
     vendor: str
@@ -19,6 +19,7 @@ class Processor:
     model: int | None
     stepping: int | None
     flags: frozenset[str]
+    part: int | None = None
 
 
 def this_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Processor:
@@ -40,6 +41,7 @@ def parse_cpuinfo(text: str) -> Processor:
     def number(key: str) -> int | None:
         return int(fields[key]) if fields.get(key, "").isdecimal() else None
 
+    arm = fields.get("CPU implementer") == "0x41"
     return Processor(
         model_name=fields.get("model name") or platform.processor() or platform.machine(),
         vendor=fields.get("vendor_id", ""),
@@ -47,4 +49,5 @@ def parse_cpuinfo(text: str) -> Processor:
         model=number("model"),
         stepping=number("stepping"),
         flags=frozenset((fields.get("flags") or fields.get("Features") or "").split()),
+        part=int(fields["CPU part"], 16) if arm and "CPU part" in fields else None,
     )

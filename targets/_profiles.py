@@ -35,6 +35,8 @@ class _Match(BaseModel):
     family: int | None = None
     models: list[int] | None = None
     steppings: list[int] | None = None
+    part: int | None = None
+    flags: list[str] | None = None
 
     def fits(self, processor: Processor) -> bool:
         """Every given field is this processor's."""
@@ -43,7 +45,9 @@ class _Match(BaseModel):
             and (self.family is None or self.family == processor.family)
             and (self.models is None or processor.model in self.models)
             and (self.steppings is None or processor.stepping in self.steppings)
-            and (self.model_name is not None or processor.vendor == "GenuineIntel")
+            and (self.part is None or processor.part == self.part)
+            and (self.flags is None or processor.flags.issuperset(self.flags))
+            and (self.family is None or processor.vendor == "GenuineIntel")
         )
 
 
@@ -56,6 +60,7 @@ class _Profile(BaseModel):
     emulated: dict[Precision, str] = {}
     note: str = ""
     simulates: str = ""
+    cpu: str = ""
     match: _Match | None = None
     read_from_machine: bool = False
 
@@ -101,6 +106,7 @@ def device(name: str, *, folder: Path | None = None, processor: Processor | None
         emulated=emulated,
         note=profile.note,
         simulates=profile.simulates,
+        cpu=profile.cpu,
         is_this_machine=profile.read_from_machine
         or (profile.match is not None and profile.match.fits(processor)),
     )

@@ -15,19 +15,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "Activation",
+    "Apply",
     "Bounds",
+    "Channels",
     "Convolution",
     "Copy",
     "DType",
     "Dense",
+    "Elementwise",
+    "Expression",
+    "Fallback",
     "Frames",
     "Layer",
+    "MatrixProduct",
     "Move",
     "Network",
     "Operation",
+    "Part",
+    "Plain",
     "Pool",
     "Quantization",
+    "Softmax",
+    "Source",
+    "Transposition",
     "Triple",
+    "sources_of",
 ]
 
 DType = Literal["float32", "uint8", "int8"]
@@ -83,6 +96,17 @@ class Frames:
 
 
 @dataclass(frozen=True)
+class Plain:
+    """An activation of any rank in row-major order: what is no frames, or what others compute."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+Activation = Union[Frames, Plain]
+
+
+@dataclass(frozen=True)
 class Move:
     """Channels ``start`` to ``stop`` of the input are those of frame t + ``dt``, row h + ``dh``, column w + ``dw``.
 
@@ -124,7 +148,12 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Pool:
-    """Maximum or average over windows; ``count_pads`` divides by the whole window at the borders."""
+    """Maximum or average over windows.
+
+    ``pads`` stand before the first position and ``ends`` after the last one. An average divides by
+    the places inside, or with ``count_pads`` by those inside or on pads; a last window that reaches
+    further (ONNX's ``ceil_mode``) is cut.
+    """
 
     kind: Literal["max", "average"]
     source: Frames
@@ -133,6 +162,7 @@ class Pool:
     strides: Triple
     pads: Triple
     count_pads: bool = False
+    ends: Triple = (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -157,15 +187,126 @@ class Copy:
     pixels: tuple[tuple[float, float], ...] = ()
 
 
-Operation = Union[Convolution, Pool, Dense, Copy]
+@dataclass(frozen=True)
+class Source:
+    """The number of source ``index``."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Apply:
+    """A function of `edgevid.targets.tvm.kernels._functions` of numbers."""
+
+    function: str
+    arguments: tuple[Expression, ...]
+
+
+Expression = Union[Source, Apply, float]
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """An expression, position by position; sources are as large as the target, or 1, along each axis.
+
+    The last ``constants`` sources are constants.
+    """
+
+    expression: Expression
+    sources: tuple[Frames, ...]
+    target: Frames
+    constants: int = 0
+
+
+@dataclass(frozen=True)
+class Part:
+    """Channels ``start`` to ``stop`` of source ``index``."""
+
+    index: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Runs of channels, one after another: a concatenation, or a slice. All are of one type and scale."""
+
+    sources: tuple[Frames, ...]
+    parts: tuple[Part, ...]
+    target: Frames
+
+
+@dataclass(frozen=True)
+class MatrixProduct:
+    """``[batch, m, k]`` times ``[batch, k, n]``; a batch of 1 serves all of the other side."""
+
+    left: Plain
+    right: Plain
+    target: Plain
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """Over the middle one of ``[outer, numbers, inner]``."""
+
+    source: Plain
+    target: Plain
+
+
+@dataclass(frozen=True)
+class Transposition:
+    """Axis ``order[i]`` of the source becomes axis i."""
+
+    source: Plain
+    order: tuple[int, ...]
+    target: Plain
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """An operation without a kernel of ours, which TVM's own legalization computes.
+
+    ``model`` is an ONNX model of that node alone, serialized; constants stand in it.
+    """
+
+    operator: str
+    model: bytes
+    sources: tuple[Plain, ...]
+    target: Plain
+
+
+Operation = Union[
+    Convolution,
+    Pool,
+    Dense,
+    Copy,
+    Elementwise,
+    Channels,
+    MatrixProduct,
+    Softmax,
+    Transposition,
+    Fallback,
+]
+
+
+def sources_of(operation: Operation) -> tuple[Activation, ...]:
+    """The activations that it reads, in the order of its layer's inputs."""
+    if isinstance(operation, Elementwise | Channels | Fallback):
+        return operation.sources
+    if isinstance(operation, MatrixProduct):
+        return operation.left, operation.right
+    residual = operation.residual if isinstance(operation, Convolution) else None
+    return (operation.source,) if residual is None else (operation.source, residual)
 
 
 @dataclass(frozen=True)
 class Layer:
     """One operation on named activations, with its weights.
 
-    ``name`` is that of the graph's operation it came from. ``inputs`` are the source and, where the
-    operation has one, the residual.
+    ``name`` is that of the graph's operation it came from. ``inputs`` are the activations of
+    `sources_of`; constants among these stand in ``weights`` as ``constant0``, ``constant1`` ... instead.
+    An input whose shape in memory differs from the operation's source is the same memory, seen as
+    another shape.
     """
 
     name: str
@@ -181,5 +322,10 @@ class Network:
 
     input: str
     output: str
-    activations: Mapping[str, Frames]
+    activations: Mapping[str, Activation]
     layers: tuple[Layer, ...]
+
+    @property
+    def fallbacks(self) -> tuple[Layer, ...]:
+        """Layers that no kernel of ours computes."""
+        return tuple(layer for layer in self.layers if isinstance(layer.operation, Fallback))

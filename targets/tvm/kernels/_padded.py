@@ -54,12 +54,6 @@ class Padded:
                 with T.serial(0, part.count) as i:
                     self._part(data, pixels, tap, n, move, part, part.block + i, part.block + i)
 
-    def fill_block(self, data: Any, tap: int, n: Expr, block: Expr) -> None:
-        """Copy one block of channels, of an operation without moves, as block 0 of the scratch memory."""
-        source = self.operation.source
-        stays = Move(0, source.channels, 0)
-        self._part(data, None, tap, n, stays, Lanes(0, 1, 0, source.block), block, 0)
-
     def _part(
         self, data: Any, pixels: Any, tap: int, n: Expr, move: Move, part: Lanes, block: Expr, place: Expr
     ) -> None:

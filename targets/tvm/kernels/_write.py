@@ -9,7 +9,7 @@ from typing import Any
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script import builder as T  # noqa: N812  (TVM's own name for it)
 
-__all__ = ["Expr", "buffer", "clamp", "function", "over_tiles", "ramp", "when"]
+__all__ = ["Expr", "buffer", "clamp", "function", "over_tiles", "ramp", "unless", "when"]
 
 Expr = Any
 """An expression of TIR, or a Python number."""
@@ -66,12 +66,24 @@ def over_tiles(index: Expr, size: int, tile: int, body: Callable[[int], None]) -
 @contextmanager
 def when(*conditions: Expr) -> Iterator[None]:
     """Only if all hold; those that hold always (True) cost nothing."""
-    open_ = [condition for condition in conditions if condition is not True]
-    if not open_:
+    whole = _all_of(conditions)
+    if whole is None:
         yield
         return
-    whole = open_[0]
-    for condition in open_[1:]:
-        whole = T.And(whole, condition)
     with T.If(whole), T.Then():
         yield
+
+
+@contextmanager
+def unless(*conditions: Expr) -> Iterator[None]:
+    """Only if one does not hold."""
+    with T.If(T.Not(_all_of(conditions))), T.Then():
+        yield
+
+
+def _all_of(conditions: Sequence[Expr]) -> Expr | None:
+    whole = None
+    for condition in conditions:
+        if condition is not True:
+            whole = condition if whole is None else T.And(whole, condition)
+    return whole

@@ -2,7 +2,8 @@
 
 Layouts: source ``[frames, ceil(C / b), H * W, b]``, weights ``[ceil(C / b), kt * KH * KW, b]``, bias
 ``[ceil(C / b), b]``, target ``[frames, ceil(C / b), OH * OW, b]``. A lane is a channel, so there is
-no sum over lanes; each vector of the padded frame is multiplied with the weights of its window place.
+no sum over lanes. Rows and columns at the borders have code of their own, for the part of their windows
+that is inside: nothing is padded or copied.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812
 
-from edgevid.targets.tvm.kernels._padded import Padded
-from edgevid.targets.tvm.kernels._write import Expr, buffer, clamp, function, over_tiles, ramp
+from edgevid.targets.tvm.kernels._frame import source_frame
+from edgevid.targets.tvm.kernels._windows import Group, groups
+from edgevid.targets.tvm.kernels._write import Expr, buffer, clamp, function, ramp, when
 from edgevid.targets.tvm.network import Convolution
 
 __all__ = ["Tile", "build", "fits", "pack", "tiles"]
@@ -25,9 +27,8 @@ __all__ = ["Tile", "build", "fits", "pack", "tiles"]
 
 @dataclass(frozen=True)
 class Tile:
-    """``rows`` x ``columns`` accumulators."""
+    """Accumulators: columns of a row."""
 
-    rows: int
     columns: int
 
 
@@ -44,13 +45,11 @@ def fits(operation: Convolution) -> bool:
 
 def tiles(operation: Convolution, registers: int) -> tuple[Tile, ...]:
     """Candidates, the best guess first."""
-    target = operation.target
-    shapes = [(1, 14), (2, 7), (1, 7), (2, 14), (4, 7), (1, 28), (1, 8), (1, 4), (2, 4), (1, 1)]
-    held = [
-        (h, w) for h, w in shapes if h * w + 2 <= registers and h <= target.height and w <= target.width
-    ]
-    held.sort(key=lambda shape: (target.height % shape[0] != 0) + (target.width % shape[1] != 0))
-    return tuple(Tile(*shape) for shape in held[:6])
+    width = operation.target.width
+    # Windows of neighbouring columns overlap, so that wide tiles read less.
+    sizes = [size for size in (14, 7, 28, 16, 8, 10, 4, 1) if size + 2 <= registers and size <= width]
+    sizes.sort(key=lambda size: width % size != 0)
+    return tuple(Tile(size) for size in sizes[:5])
 
 
 def pack(operation: Convolution, weights: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
@@ -78,37 +77,68 @@ def build(operation: Convolution, tile: Tile, name: str) -> Any:
         skip = buffer("residual", target.shape) if operation.residual else None
         out = buffer("target", target.shape)
 
-        def one(padded: Padded, n: Expr, b: Expr, r: Expr, c: Expr, rows: int, columns: int) -> None:
-            top, left = r * tile.rows, c * tile.columns
-            spots = list(product(range(rows), range(columns)))
-            sums = T.alloc_buffer((len(spots) * v,), "float32", scope="local")
-            for p in range(len(spots)):
+        def one(n: Expr, b: Expr, r: Expr, top: Group, left: Expr, columns: list[Group]) -> None:
+            """One row of ``columns``, each with the part of its window that is inside."""
+            sums = T.alloc_buffer((len(columns) * v,), "float32", scope="local")
+            for p in range(len(columns)):
                 T.buffer_store(sums, bias[b, ramp(0, v)], [ramp(p * v, v)])
-            for tap, y, x in product(range(taps), range(height), range(width)):
-                weight = weights[b, (tap * height + y) * width + x, ramp(0, v)]
-                for p, (i, j) in enumerate(spots):
-                    column = ((left + j) * along + x * beside) * v
-                    value = padded.buffer[tap, 0, (top + i) * down + y * apart, ramp(column, v)]
-                    T.buffer_store(sums, sums[ramp(p * v, v)] + value * weight, [ramp(p * v, v)])
-            for p, (i, j) in enumerate(spots):
-                at = (n, b, (top + i) * target.width + left + j, ramp(0, v))
+            for tap in range(taps):
+                frame, exists = source_frame(operation, n, tap, 0)
+                with when(*exists):
+                    for y, x in product(range(top.start, top.stop), range(width)):
+                        weight = weights[b, (tap * height + y) * width + x, ramp(0, v)]
+                        row = (r * down - operation.pads[1] + y * apart) * source.width
+                        for p, column in enumerate(columns):
+                            if column.start <= x < column.stop:
+                                at = row + (left + p) * along - operation.pads[2] + x * beside
+                                value = data[frame, b, at, ramp(0, v)]
+                                T.buffer_store(
+                                    sums, sums[ramp(p * v, v)] + value * weight, [ramp(p * v, v)]
+                                )
+            for p in range(len(columns)):
+                at = (n, b, r * target.width + left + p, ramp(0, v))
                 vector = sums[ramp(p * v, v)]
                 if skip is not None:
                     vector = vector + skip[at]
                 T.buffer_store(out, clamp(vector, *operation.bounds, v), list(at))
 
+        def row_of(n: Expr, b: Expr, r: Expr, top: Group) -> None:
+            for start, count, columns in _columns(operation, tile.columns):
+                if count == 1:
+                    one(n, b, r, top, start, columns)
+                else:
+                    with T.serial(0, count) as i:
+                        one(n, b, r, top, start + i * len(columns), columns)
+
         with T.parallel(0, target.frames * target.blocks) as task:
             n, b = task // target.blocks, task % target.blocks
-            padded = Padded.allocate(operation, 1)
-            for tap in range(taps):
-                padded.fill_block(data, tap, n, b)
-            with T.serial(0, -(-target.height // tile.rows)) as r, T.serial(0, -(-target.width // tile.columns)) as c:
-                over_tiles(
-                    r,
-                    target.height,
-                    tile.rows,
-                    lambda rows: over_tiles(
-                        c, target.width, tile.columns, lambda columns: one(padded, n, b, r, c, rows, columns)
-                    ),
-                )
+            for top in _along(operation, 1):
+                with T.serial(0, top.count) as i:
+                    row_of(n, b, top.first + i, top)
     return written.get()
+
+
+def _along(operation: Convolution, axis: int) -> tuple[Group, ...]:
+    source, target = operation.source, operation.target
+    return groups(
+        (target.height, target.width)[axis - 1],
+        (source.height, source.width)[axis - 1],
+        operation.kernel[axis],
+        operation.strides[axis],
+        operation.pads[axis],
+        operation.dilations[axis],
+    )
+
+
+def _columns(operation: Convolution, tile: int) -> list[tuple[int, int, list[Group]]]:
+    """Tiles of columns as (first column, how many equal tiles follow, the windows of each column)."""
+    windows = [group for group in _along(operation, 2) for _ in range(group.count)]
+    found: list[tuple[int, int, list[Group]]] = []
+    for start in range(0, len(windows), tile):
+        columns = windows[start : start + tile]
+        if found and [(c.start, c.stop) for c in found[-1][2]] == [(c.start, c.stop) for c in columns]:
+            first, count, _ = found[-1]
+            found[-1] = (first, count + 1, columns)
+        else:
+            found.append((start, 1, columns))
+    return found

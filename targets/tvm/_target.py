@@ -1,0 +1,102 @@
+"""The TVM target: what it can do on a device, and from a canonical graph to a module on disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings
+from edgevid.errors import ConfigError
+from edgevid.graph.lower import KEEP
+from edgevid.targets._artifact import describe
+from edgevid.targets._example import write_example
+from edgevid.targets._install import installed_version, require
+from edgevid.targets._schemes import SCHEMES
+from edgevid.targets.tvm.cpus import Cpu, cpu
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from edgevid.targets.tvm.session import TvmSession
+
+__all__ = ["TvmTarget", "cpu_of"]
+
+_EXAMPLE = """
+import tvm
+from tvm import relax
+
+machine = relax.VirtualMachine(tvm.runtime.load_module(str(here / {entry!r})), tvm.cpu())
+logits = machine["main"](tvm.runtime.tensor(clip)).numpy()
+"""
+
+
+class TvmTarget:
+    """CPUs by TVM's code generator, with kernels that read a shifted frame where it lies."""
+
+    name = "tvm"
+
+    def probe(self, device: Device) -> Capability:
+        """Float32 and int8 on every CPU; other CPUs' artifacts are compiled here, not executed."""
+        version = installed_version("apache-tvm")
+        offered: tuple[Precision, ...] = ("fp32", "int8")
+        missing: dict[Precision, str] = {
+            "bf16": "no kernel of this target computes in bf16",
+            "fp16": "no kernel of this target computes in fp16",
+        }
+        missing |= {kind: f"{device.title} has no {kind}" for kind in offered if kind not in device.precisions}
+        reason = "" if version else "apache-tvm is not installed: pip install 'edgevid[tvm]'"
+        if version and not device.is_this_machine:
+            reason = f"this machine is no {device.title}: artifacts are compiled, and run there"
+        return Capability(
+            compiles=bool(version),
+            executes=bool(version) and device.is_this_machine,
+            reason=reason,
+            version=version,
+            precisions=tuple(kind for kind in offered if kind in device.precisions),
+            missing=missing,
+            opset=20,
+            forbidden_ops=frozenset(),
+            lowerings=(KEEP,),
+            batch_lowerings=(KEEP,),
+            scheme=SCHEMES.get(self.name) if "int8" in device.precisions else None,
+        )
+
+    def default_lowering(self, graph: ir.Model, device: Device, precision: Precision, batch: int) -> str:
+        """None: kernels read the shifted frame directly."""
+        return KEEP
+
+    def compile(self, graph: ir.Model, options: CompileOptions) -> Artifact:
+        """Write ``model.so``.
+
+        Raises:
+            TargetError: an operation that neither a kernel nor TVM computes.
+            MissingDependencyError: TVM or the (cross-)compiler that links is not installed.
+        """
+        require("tvm", "tvm")
+        from edgevid.targets.tvm.assemble import assemble, build
+        from edgevid.targets.tvm.cross import export
+        from edgevid.targets.tvm.read_graph import read_graph
+
+        machine = cpu_of(options.device)
+        artifact = describe(self.name, "model.so", graph, options)
+        network = read_graph(graph, machine.lanes)
+        module = assemble(network, machine, artifact.output.shape)
+        export(build(module, machine), machine, artifact.path)
+        write_example(artifact, _EXAMPLE)
+        return artifact
+
+    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> TvmSession:
+        """Open on this machine's CPU."""
+        from edgevid.targets.tvm.session import TvmSession
+
+        return TvmSession(artifact, settings or artifact.settings)
+
+
+def cpu_of(device: Device) -> Cpu:
+    """The processor that a device's profile names.
+
+    Raises:
+        ConfigError: none, or one that is not known.
+    """
+    if not device.cpu:
+        raise ConfigError("the profile names no CPU", where=device.name, fix='give cpu = "..." in its file')
+    return cpu(device.cpu)

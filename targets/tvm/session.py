@@ -1,0 +1,45 @@
+"""An open TVM module on this machine."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevid.contract import Artifact, RunSettings
+from edgevid.errors import TargetError
+from edgevid.targets._install import require
+from edgevid.targets._session import CheckedSession
+
+__all__ = ["TvmSession"]
+
+
+class TvmSession(CheckedSession):
+    """TVM's virtual machine with one module loaded."""
+
+    def __init__(self, artifact: Artifact, settings: RunSettings) -> None:
+        super().__init__(artifact)
+        self._tvm = require("tvm", "tvm")
+        relax = require("tvm.relax", "tvm")
+        self._threads = settings.threads or os.cpu_count() or 1
+        try:
+            library = self._tvm.runtime.load_module(str(artifact.path))
+            self._machine = relax.VirtualMachine(library, self._tvm.cpu())
+        except (RuntimeError, OSError, ValueError) as error:
+            raise TargetError(f"TVM refuses the module: {error}", where=artifact.path) from error
+
+    def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
+        self._use_threads()
+        logits = self._machine["main"](self._tvm.runtime.tensor(clip))
+        return np.asarray(logits.numpy(), np.float32)
+
+    def _use_threads(self) -> None:
+        """TVM keeps one pool of threads for each thread that calls it, for all its modules."""
+        if self._tvm.get_global_func("runtime.NumThreads")() != self._threads:
+            # 1: workers may run on any core.
+            self._tvm.get_global_func("runtime.config_threadpool")(1, self._threads)
+
+    def _release(self) -> None:
+        del self._machine
