@@ -23,5 +23,8 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
         # TensorRT, "Working with quantized types": symmetric, zero points of 0, biases in float,
         # and an addition is fused into the convolution before it.
         "tensorrt": Scheme(activations="int8", add_inputs="skip", shift_side="float", bias="float"),
+        # Our own kernels: the shift is read from the bytes, and the residual is added in the epilogue of
+        # the convolution before it.
+        "tvm": Scheme(activations="uint8", add_inputs="skip", shift_side="integer", bias="int32"),
     }
 )

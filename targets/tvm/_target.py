@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings
@@ -42,7 +43,9 @@ class TvmTarget:
             "bf16": "no kernel of this target computes in bf16",
             "fp16": "no kernel of this target computes in fp16",
         }
-        missing |= {kind: f"{device.title} has no {kind}" for kind in offered if kind not in device.precisions}
+        missing |= {
+            kind: f"{device.title} has no {kind}" for kind in offered if kind not in device.precisions
+        }
         reason = "" if version else "apache-tvm is not installed: pip install 'edgevid[tvm]'"
         if version and not device.is_this_machine:
             reason = f"this machine is no {device.title}: artifacts are compiled, and run there"
@@ -74,15 +77,19 @@ class TvmTarget:
         require("tvm", "tvm")
         from edgevid.targets.tvm.assemble import assemble, build
         from edgevid.targets.tvm.cross import export
+        from edgevid.targets.tvm.layer_list import list_layers, save_list
         from edgevid.targets.tvm.read_graph import read_graph
+        from edgevid.targets.tvm.tiles import choose_tiles
 
         machine = cpu_of(options.device)
         artifact = describe(self.name, "model.so", graph, options)
         network = read_graph(graph, machine.lanes)
-        module = assemble(network, machine, artifact.output.shape)
+        choice = choose_tiles(network, machine, options.tuning, here=options.device.is_this_machine)
+        module = assemble(network, machine, artifact.output.shape, choice.kernels)
         export(build(module, machine), machine, artifact.path)
+        save_list(list_layers(network, module), artifact.folder)
         write_example(artifact, _EXAMPLE)
-        return artifact
+        return replace(artifact, notes=choice.notes)
 
     def open(self, artifact: Artifact, settings: RunSettings | None = None) -> TvmSession:
         """Open on this machine's CPU."""

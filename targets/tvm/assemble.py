@@ -12,7 +12,8 @@ from tvm import relax
 
 from edgevid.targets.tvm.cpus import Cpu
 from edgevid.targets.tvm.kernels.choose import Kernel, candidates
-from edgevid.targets.tvm.network import Layer, Network, Operation
+from edgevid.targets.tvm.fallback import relax_function
+from edgevid.targets.tvm.network import Fallback, Frames, Layer, Network, Operation, sources_of
 
 __all__ = ["Module", "assemble", "build"]
 
@@ -47,36 +48,54 @@ def assemble(
     builder = relax.BlockBuilder()
     kernels: dict[Operation, tuple[str, Kernel, Any]] = {}
     first = network.activations[network.input]
+    assert isinstance(first, Frames)
     shape = (first.clips, first.segments, first.height, first.width, first.channels)
     clips = relax.Var("clips", relax.TensorType(shape, first.dtype))
     values: dict[str, Any] = {}
     used: dict[str, tuple[str, Kernel]] = {}
     with builder.function(ENTRY, [clips]):
         with builder.dataflow():
-            values[network.input] = builder.emit(
-                relax.op.reshape(clips, relax.ShapeExpr(list(first.shape)))
-            )
+            values[network.input] = builder.emit(relax.op.reshape(clips, relax.ShapeExpr(list(first.shape))))
+            functions: dict[Fallback, Any] = {}
             for layer in network.layers:
                 operation = layer.operation
+                inputs = _inputs(builder, layer, values)
+                if isinstance(operation, Fallback):
+                    if operation not in functions:
+                        name = f"{operation.operator.lower()}_{len(functions)}"
+                        functions[operation] = builder.add_func(relax_function(operation), name)
+                    values[layer.output] = builder.emit(relax.Call(functions[operation], inputs))
+                    continue
                 if operation not in kernels:
                     kernel = (chosen or {}).get(operation) or candidates(operation, cpu)[0]
                     name = f"{kernel.family}_{len(kernels)}"
                     kernels[operation] = name, kernel, builder.add_func(kernel.build(name), name)
                 name, kernel, function = kernels[operation]
                 used[layer.name] = name, kernel
-                values[layer.output] = builder.emit(_call(layer, kernel, function, values))
+                values[layer.output] = builder.emit(_call(layer, kernel, function, inputs))
             logits = relax.op.reshape(values[network.output], relax.ShapeExpr(list(output)))
             result = builder.emit_output(builder.emit(logits))
         builder.emit_func_output(result)
     return Module(builder.get(), used)
 
 
-def _call(layer: Layer, kernel: Kernel, function: Any, values: Mapping[str, Any]) -> Any:
-    source, *skip = (values[name] for name in layer.inputs)
+def _inputs(builder: Any, layer: Layer, values: Mapping[str, Any]) -> list[Any]:
+    """A layer's inputs, each as the shape that its operation sees."""
+    found = []
+    for name, source in zip(layer.inputs, sources_of(layer.operation), strict=False):
+        value = values[name]
+        if tuple(int(size) for size in value.ty.shape) != source.shape:
+            value = builder.emit(relax.op.reshape(value, relax.ShapeExpr(list(source.shape))))
+        found.append(value)
+    return found
+
+
+def _call(layer: Layer, kernel: Kernel, function: Any, inputs: Sequence[Any]) -> Any:
+    source, *others = inputs
     constants = [relax.const(np.ascontiguousarray(array)) for array in kernel.pack(layer.weights)]
     target = layer.operation.target
     kind = relax.TensorType(target.shape, target.dtype)
-    return relax.call_tir(function, [source, *constants, *skip], kind)
+    return relax.call_tir(function, [source, *constants, *others], kind)
 
 
 def build(module: Module, cpu: Cpu) -> Any:
@@ -91,11 +110,12 @@ def _pipeline() -> Any:
     """
     passes = relax.transform
 
-    @tvm.transform.module_pass(opt_level=0)
+    @tvm.transform.module_pass(opt_level=0)  # type: ignore[untyped-decorator]
     def run(module: Any, _context: Any) -> Any:
         return tvm.transform.Sequential(
             [
-                passes.LegalizeOps(),
+                # A reshape stays one: its memory is seen as another shape, not copied.
+                passes.LegalizeOps(skip_ops=["relax.reshape"]),
                 passes.ToNonDataflow(),
                 passes.RemovePurityChecking(),
                 passes.CallTIRRewrite(),

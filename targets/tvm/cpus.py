@@ -19,6 +19,15 @@ __all__ = ["Cpu", "Dot", "cpu", "cpu_names", "host_cpu"]
 Dot = Literal["vnni512", "vnni256", "madd512", "madd256", "sdot", "smull"]
 """How products of bytes are summed in 32 bits: by one instruction (``vnni``, ``sdot``) or by widening."""
 
+_KERNEL_NAMES = {
+    "neon": "asimd",
+    "dotprod": "asimddp",
+    "fullfp16": "asimdhp",
+    "avx512vnni": "avx512_vnni",
+    "avxvnni": "avx_vnni",
+}
+"""LLVM's names of features to those of Linux, where they differ."""
+
 _ARM, _X86 = "aarch64-linux-gnu", "x86_64-linux-gnu"
 
 
@@ -67,6 +76,11 @@ class Cpu:
             "mattr": [f"+{feature}" for feature in self.features],
             "num-cores": self.cores,
         }
+
+    @property
+    def kernel_flags(self) -> frozenset[str]:
+        """The features as ``/proc/cpuinfo`` names them."""
+        return frozenset(_KERNEL_NAMES.get(feature, feature) for feature in self.features)
 
     def require(self, feature: str) -> None:
         """Raise `ConfigError` unless the core has ``feature``, by LLVM's name."""
@@ -162,9 +176,9 @@ def host_cpu(processor: Processor | None = None) -> Cpu:
         ConfigError: it has neither AVX2 nor NEON.
     """
     processor = processor or this_processor()
-    for kernel_flags, name in _BY_FLAGS:
-        if kernel_flags <= processor.flags:
-            found = cpu(name)
+    for name in _MOST_CAPABLE_FIRST:
+        found = cpu(name)
+        if found.kernel_flags <= processor.flags:
             # LLVM avoids vectors of 512 bits for Intel's cores, which slow down; Zen 4 does not.
             zen = found.dot == "vnni512" and processor.flags >= _ZEN4
             return replace(
@@ -184,13 +198,5 @@ def host_cpu(processor: Processor | None = None) -> Cpu:
 
 _ZEN4 = frozenset({"sse4a", "avx512_bf16", "avx512_vbmi2", "avx512_bitalg", "avx512ifma", "gfni", "vaes"})
 
-_BY_FLAGS = (
-    (frozenset({"fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"}), "avx512-vnni"),
-    (frozenset({"fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"}), "avx512"),
-    (frozenset({"avx2", "fma", "f16c", "avx_vnni"}), "avx2-vnni"),
-    (frozenset({"avx2", "fma", "f16c"}), "avx2"),
-    # Arm: by what the kernel tells of the instructions, not by the maker's part number.
-    (frozenset({"asimd", "asimddp", "asimdhp"}), "cortex-a76"),
-    (frozenset({"asimd"}), "cortex-a72"),
-)
-"""Flags as the kernel names them, the most capable first."""
+_MOST_CAPABLE_FIRST = ("avx512-vnni", "avx512", "avx2-vnni", "avx2", "cortex-a76", "cortex-a72")
+"""Of Arm's, those whose code runs wherever the features are."""

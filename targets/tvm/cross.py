@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from edgevid.errors import MissingDependencyError, TargetError
+from edgevid.targets._install import require
 from edgevid.targets.tvm.cpus import Cpu
 from edgevid.targets.tvm.elf import check_old_enough, read_needs
 
-__all__ = ["build", "compiler", "export"]
+__all__ = ["SOURCES", "build", "compiler", "export", "headers"]
+
+SOURCES = Path(__file__).parent / "runner"
+"""Of the programs that run on boards."""
 
 _PACKAGES = {"aarch64": "g++-aarch64-linux-gnu", "x86_64": "g++-x86-64-linux-gnu"}
 """Of Debian and Ubuntu."""
@@ -43,7 +47,7 @@ def compiler(cpu: Cpu) -> str:
 
 
 def export(executable: Any, cpu: Cpu, path: Path) -> None:
-    """Write an executable of TVM as a shared library.
+    """Write an executable of TVM as a shared library, which can tell what board it was loaded on.
 
     Args:
         executable: what ``tvm.compile`` returned.
@@ -56,9 +60,15 @@ def export(executable: Any, cpu: Cpu, path: Path) -> None:
     """
 
     def link(output: str, objects: Sequence[str], **_: Any) -> None:
-        build(cpu, ["-shared", "-fPIC", *objects], Path(output))
+        build(cpu, ["-shared", "-fPIC", "-O2", *headers(), str(SOURCES / "probe.cc"), *objects], Path(output))
 
     executable.export_library(str(path), fcompile=link)
+
+
+def headers() -> list[str]:
+    """GCC's arguments for programs that use TVM."""
+    ffi = require("tvm_ffi.libinfo", "tvm")
+    return ["-std=c++17", f"-I{ffi.find_include_path()}", f"-I{ffi.find_dlpack_include_path()}"]
 
 
 def build(cpu: Cpu, arguments: Sequence[str], path: Path) -> None:
@@ -76,8 +86,9 @@ def build(cpu: Cpu, arguments: Sequence[str], path: Path) -> None:
         raise TargetError(f"the compiler cannot be run: {error}", where=command[0]) from error
     if done.returncode:
         said = done.stderr.strip().splitlines()
+        wrong = [line for line in said if "error" in line] or said or [f"exit status {done.returncode}"]
         raise TargetError(
-            f"the compiler fails: {' / '.join(said[-3:]) or done.returncode}",
+            f"the compiler fails: {wrong[0]}",
             where=" ".join(command),
             fix="see that it is GCC 9 or later, with its C and C++ libraries",
         )

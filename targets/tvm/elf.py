@@ -90,7 +90,7 @@ def _read(data: bytes) -> Needs:
 
 
 def _names(data: bytes, at: int, files: int) -> Iterator[int]:
-    """Places of the names of all versions, of all libraries."""
+    """Places of the names of all versions, of all libraries; steps of 0 end both lists."""
     for _ in range(files):
         count, first, following = struct.unpack_from("<2xH4xII", data, at)
         place = at + first
@@ -98,7 +98,11 @@ def _names(data: bytes, at: int, files: int) -> Iterator[int]:
             name, step = struct.unpack_from("<8xII", data, place)
             yield name
             place += step
+            if not step:
+                break
         at += following
+        if not following:
+            break
 
 
 def _string(data: bytes, at: int) -> str:

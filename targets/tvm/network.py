@@ -45,7 +45,7 @@ __all__ = [
 
 DType = Literal["float32", "uint8", "int8"]
 
-Bounds = tuple[Union[float, None], Union[float, None]]
+Bounds = tuple[float | None, float | None]
 """Least and largest value that an activation function lets through: (0, None) is ReLU."""
 
 
@@ -247,7 +247,7 @@ class MatrixProduct:
 
 @dataclass(frozen=True)
 class Softmax:
-    """Over the middle one of ``[outer, numbers, inner]``."""
+    """Over the second axis of ``[outer, numbers]`` or ``[outer, numbers, inner]``."""
 
     source: Plain
     target: Plain

@@ -7,7 +7,6 @@ several boards of one kind are merged by taking the fastest.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,8 +56,11 @@ def _without_values(value: Any) -> Any:
     if isinstance(value, dict):
         if set(value) == {"scale", "zero"}:
             return "quantized"
-        return {key: "pixels" if key == "pixels" and part else _without_values(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
+        return {
+            key: "pixels" if key == "pixels" and part else _without_values(part)
+            for key, part in value.items()
+        }
+    if isinstance(value, list | tuple):
         return [_without_values(part) for part in value]
     return value
 
@@ -82,7 +84,7 @@ class Records:
             self._keep(record)
         if bad:
             self.set_aside = _free_name(path)
-            os.replace(path, self.set_aside)
+            path.replace(self.set_aside)
             self._write(self._found.values())
 
     def get(self, key: str) -> Record | None:
@@ -130,7 +132,7 @@ class Records:
     def _write(self, records: Iterable[Record]) -> None:
         new = self.path.with_name(f"{self.path.name}.new")
         new.write_text("".join(json.dumps(asdict(record)) + "\n" for record in records), encoding="utf-8")
-        os.replace(new, self.path)
+        new.replace(self.path)
 
 
 def _read(path: Path) -> tuple[list[Record], int]:

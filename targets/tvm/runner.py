@@ -11,11 +11,9 @@ from pathlib import Path
 from edgevid.targets._install import require
 from edgevid.targets.tvm.board_libraries import LIBRARIES, board_libraries
 from edgevid.targets.tvm.cpus import Cpu
-from edgevid.targets.tvm.cross import build
+from edgevid.targets.tvm.cross import SOURCES, build, headers
 
 __all__ = ["build_runner"]
-
-_SOURCES = Path(__file__).parent / "runner"
 
 
 def build_runner(folder: Path, cpu: Cpu) -> Path:
@@ -28,17 +26,15 @@ def build_runner(folder: Path, cpu: Cpu) -> Path:
         MissingDependencyError: no compiler for this processor's system, or no libraries.
         TargetError: it cannot be compiled, or older boards could not load it.
     """
-    ffi = require("tvm_ffi.libinfo", "tvm")
     libraries = board_libraries() if cpu.architecture == "aarch64" else _installed_libraries()
     folder.mkdir(parents=True, exist_ok=True)
     for library in libraries:
         shutil.copy(library, folder / library.name)
-    headers = (ffi.find_include_path(), ffi.find_dlpack_include_path())
     build(
         cpu,
         [
-            *("-O2", "-std=c++17", "-s", *(f"-I{place}" for place in headers)),
-            *(str(_SOURCES / name) for name in ("run.cc", "old_glibc.cc")),
+            *("-O2", "-s", *headers()),
+            *(str(SOURCES / name) for name in ("run.cc", "old_glibc.cc")),
             # Kept though no symbol of it is used: loading it is what registers the virtual machine.
             *("-Wl,--no-as-needed", *(str(folder / library.name) for library in libraries)),
             *("-Wl,-rpath,$ORIGIN", "-Wl,--as-needed"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevid.contract import Artifact, RunSettings
+from edgevid.contract import Artifact, Layer, RunSettings
 from edgevid.errors import TargetError
 from edgevid.targets._install import require
 from edgevid.targets._session import CheckedSession
@@ -34,6 +35,32 @@ class TvmSession(CheckedSession):
         self._use_threads()
         logits = self._machine["main"](self._tvm.runtime.tensor(clip))
         return np.asarray(logits.numpy(), np.float32)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """As the module was made: its kernels have no choice when it runs."""
+        from edgevid.targets.tvm.layer_list import computed, load_list
+
+        return computed(load_list(self.artifact.folder))
+
+    def times(self, clip: NDArray[Any]) -> list[tuple[str, float]]:
+        """The functions of one run in order, each with its seconds."""
+        calls: list[tuple[str, float]] = []
+        began = 0.0
+
+        def watch(_function: Any, name: str, before: bool, _result: Any, *_arguments: Any) -> None:
+            nonlocal began
+            if before:
+                began = time.perf_counter()
+            else:
+                calls.append((name, time.perf_counter() - began))
+
+        self._machine.set_instrument(watch)
+        try:
+            self.run(clip)
+        finally:
+            # Returns at once, so that later runs pay almost nothing.
+            self._machine.set_instrument(lambda *_: None)
+        return calls
 
     def _use_threads(self) -> None:
         """TVM keeps one pool of threads for each thread that calls it, for all its modules."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from edgevid.errors import VerificationError
 from edgevid.targets.tvm.cpus import Cpu
 from edgevid.targets.tvm.kernels.choose import Kernel, candidates
-from edgevid.targets.tvm.network import Layer, Network, Operation
+from edgevid.targets.tvm.network import Convolution, Layer, Network, Operation
 from edgevid.targets.tvm.records import Record, Records, key_of
 
 __all__ = ["Board", "Host", "Tuned", "recorded", "tune"]
@@ -72,7 +74,8 @@ class Tuned:
 def recorded(network: Network, cpu: Cpu, records: Records) -> dict[Operation, Kernel]:
     """What records say of a network's operations."""
     found = {}
-    for operation in _distinct(network):
+    for layer in _layers(network):
+        operation = layer.operation
         record = records.get(key_of(operation, cpu))
         kernel = None if record is None else _kernel_of(record, candidates(operation, cpu))
         if kernel is not None:
@@ -83,7 +86,7 @@ def recorded(network: Network, cpu: Cpu, records: Records) -> dict[Operation, Ke
 def tune(
     network: Network,
     cpu: Cpu,
-    board: Board,
+    boards: Sequence[Board],
     records: Records,
     *,
     budget: float = 180.0,
@@ -92,32 +95,50 @@ def tune(
     """The fastest kernel of each distinct operation.
 
     Args:
-        budget: seconds; what is not measured by then keeps its default.
+        boards: share the operations; all of the same CPU.
+        budget: seconds; what is not measured by then is left.
         progress: is told how many operations are done, of how many.
 
     Raises:
         VerificationError: a candidate computes something else.
     """
-    began = time.monotonic()
+    ends = time.monotonic() + budget
     kernels = recorded(network, cpu, records)
     reused = len(kernels)
-    open_ = [layer for layer in _layers(network) if layer.operation not in kernels]
-    open_ = [layer for layer in open_ if len(candidates(layer.operation, cpu)) > 1]
+    layers = [layer for layer in _layers(network) if layer.operation not in kernels]
+    layers = [layer for layer in layers if len(candidates(layer.operation, cpu)) > 1]
+    progress(0, len(layers))
+    waiting = iter(layers)
+    lock = Lock()
     measured = 0
-    for number, layer in enumerate(open_):
-        progress(number, len(open_))
-        if time.monotonic() - began > budget:
-            return Tuned(kernels, measured, reused, len(open_) - number)
-        offered = candidates(layer.operation, cpu)
-        seconds = _measure(layer, offered, cpu, board)
-        best = int(np.argmin(seconds))
-        kernels[layer.operation] = offered[best]
-        tile = asdict(offered[best].tile)
-        key = key_of(layer.operation, cpu)
-        records.add(Record(key, offered[best].family, tile, seconds[best], len(offered)))
-        measured += 1
-    progress(len(open_), len(open_))
-    return Tuned(kernels, measured, reused, 0)
+
+    def work(board: Board) -> None:
+        nonlocal measured
+        while time.monotonic() < ends:
+            with lock:
+                layer = next(waiting, None)
+            if layer is None:
+                return
+            kernel, record = _fastest(layer, cpu, board)
+            with lock:
+                kernels[layer.operation] = kernel
+                records.add(record)
+                measured += 1
+                progress(measured, len(layers))
+
+    with ThreadPoolExecutor(len(boards)) as workers:
+        for done in [workers.submit(work, board) for board in boards]:
+            done.result()
+    return Tuned(kernels, measured, reused, len(layers) - measured)
+
+
+def _fastest(layer: Layer, cpu: Cpu, board: Board) -> tuple[Kernel, Record]:
+    offered = candidates(layer.operation, cpu)
+    seconds = _measure(layer, offered, cpu, board)
+    best = int(np.argmin(seconds))
+    kernel = offered[best]
+    key = key_of(layer.operation, cpu)
+    return kernel, Record(key, kernel.family, asdict(kernel.tile), seconds[best], len(offered))
 
 
 def _measure(layer: Layer, offered: Sequence[Kernel], cpu: Cpu, board: Board) -> list[float]:
@@ -141,10 +162,8 @@ def _measure(layer: Layer, offered: Sequence[Kernel], cpu: Cpu, board: Board) ->
 def _arguments(layer: Layer, kernel: Kernel) -> list[NDArray[Any]]:
     """Random inputs, the packed constants, and room for the output."""
     random = np.random.default_rng(SEED)
-    operation = layer.operation
-    inputs = [operation.source]
-    if getattr(operation, "residual", None) is not None:
-        inputs.append(operation.residual)  # type: ignore[union-attr]
+    operation = _convolution(layer)
+    skips = () if operation.residual is None else (operation.residual,)
 
     def numbers(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
         if dtype == "float32":
@@ -152,15 +171,15 @@ def _arguments(layer: Layer, kernel: Kernel) -> list[NDArray[Any]]:
         limits = np.iinfo(dtype)
         return random.integers(limits.min, limits.max, shape, dtype, endpoint=True)
 
-    source, *skip = (numbers(frames.shape, frames.dtype) for frames in inputs)
+    source, *skip = (numbers(frames.shape, frames.dtype) for frames in (operation.source, *skips))
     target = np.zeros(operation.target.shape, operation.target.dtype)
     return [source, *kernel.pack(layer.weights), *skip, target]
 
 
 def _real_channels(layer: Layer, packed: NDArray[Any]) -> NDArray[Any]:
     """Without the channels that only fill the last block."""
-    target = layer.operation.target
-    planes = packed.transpose(0, 1, 3, 2).reshape(target.frames, -1, target.positions)
+    target = _convolution(layer).target
+    planes: NDArray[Any] = packed.transpose(0, 1, 3, 2).reshape(target.frames, -1, target.positions)
     return planes[:, : target.channels]
 
 
@@ -176,13 +195,15 @@ def _check(layer: Layer, got: NDArray[Any], expected: NDArray[Any], kernel: Kern
         )
 
 
+def _convolution(layer: Layer) -> Convolution:
+    assert isinstance(layer.operation, Convolution)
+    return layer.operation
+
+
 def _layers(network: Network) -> list[Layer]:
-    """One for each distinct operation."""
-    return list({layer.operation: layer for layer in reversed(network.layers)}.values())[::-1]
-
-
-def _distinct(network: Network) -> list[Operation]:
-    return list(dict.fromkeys(layer.operation for layer in network.layers))
+    """One for each distinct convolution: nothing else has tiles to choose from."""
+    layers = [layer for layer in network.layers if isinstance(layer.operation, Convolution)]
+    return list({layer.operation: layer for layer in reversed(layers)}.values())[::-1]
 
 
 def _kernel_of(record: Record, offered: Sequence[Kernel]) -> Kernel | None:

@@ -12,24 +12,23 @@ from types import MappingProxyType
 
 from tvm.tirx.script import builder as T  # noqa: N812
 
-from edgevid.targets.tvm.kernels._write import Expr
+from edgevid.targets.tvm.kernels._write import Expr, number, spread, typed
 from edgevid.targets.tvm.network import Apply, Expression, Source
 
 __all__ = ["FUNCTIONS", "exponential", "written"]
 
 
 class _Vector:
-    """Words for numbers of ``lanes`` lanes; each result is bound to a name, so that it is computed once."""
+    """Words for vectors of ``lanes`` numbers."""
 
     def __init__(self, lanes: int) -> None:
         self.lanes = lanes
 
-    def number(self, value: float, dtype: str = "float32") -> Expr:
-        scalar = T.float32(value) if dtype == "float32" else T.int32(int(value))
-        return scalar if self.lanes == 1 else T.broadcast(scalar, self.lanes)
+    def number(self, value: float) -> Expr:
+        return number(value, self.lanes)
 
-    def typed(self, dtype: str) -> str:
-        return dtype if self.lanes == 1 else f"{dtype}x{self.lanes}"
+    def whole(self, value: int) -> Expr:
+        return spread(T.int32(value), self.lanes)
 
     def polynomial(self, x: Expr, coefficients: Sequence[float]) -> Expr:
         """The highest power's coefficient first."""
@@ -49,14 +48,14 @@ def exponential(x: Expr, lanes: int) -> Expr:
     series = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5)
     power = T.bind(v.polynomial(rest, series) * rest * rest + rest + v.number(1))
     # Twice half the exponent: the whole of it may be 128, which no float32 holds.
-    steps = T.bind(T.Cast(v.typed("int32"), whole))
-    half = T.bind(T.shift_right(steps, v.number(1, "int32")))
+    steps = T.bind(T.Cast(typed("int32", lanes), whole))
+    half = T.bind(T.shift_right(steps, v.whole(1)))
     return power * _power_of_two(v, half) * _power_of_two(v, steps - half)
 
 
 def _power_of_two(v: _Vector, exponent: Expr) -> Expr:
-    bits = T.shift_left(exponent + v.number(127, "int32"), v.number(23, "int32"))
-    return T.reinterpret(v.typed("float32"), bits)
+    bits = T.shift_left(exponent + v.whole(127), v.whole(23))
+    return T.reinterpret(typed("float32", v.lanes), bits)
 
 
 def _sigmoid(v: _Vector, x: Expr) -> Expr:

@@ -1,12 +1,11 @@
 """A frame with its zero border in a scratch buffer, so that the loops over windows have no branches.
 
-Since everything is copied here anyway, shifts along time, height and width, and the normalization
+Quantized frames stay bytes, and their border is the zero point. Since everything is copied here anyway, shifts along time, height and width, and the normalization
 of pixels, cost nothing more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +13,13 @@ from tvm.tirx.script import builder as T  # noqa: N812
 
 from edgevid.targets.tvm.kernels._frame import source_frame
 from edgevid.targets.tvm.kernels._segments import Lanes, lanes, segments
-from edgevid.targets.tvm.kernels._write import Expr, ramp, when
+from edgevid.targets.tvm.kernels._write import Expr, over_tiles, ramp, when
 from edgevid.targets.tvm.network import Convolution, Move
 
 __all__ = ["Padded", "window_size"]
 
-_WIDEST = 16
+_TOGETHER = 4
+"""Places that are copied at once."""
 
 
 def window_size(operation: Convolution, axis: int) -> int:
@@ -31,7 +31,8 @@ def window_size(operation: Convolution, axis: int) -> int:
 
 @dataclass(frozen=True)
 class Padded:
-    """``buffer`` is ``[taps, blocks, rows, columns * block]`` float32 in the writer's scratch memory."""
+    """``buffer`` is ``[places, blocks, rows, columns * block]`` in the writer's scratch memory: a place
+    for each tap along time, of float32 or of the bytes of a quantized source."""
 
     operation: Convolution
     buffer: Any
@@ -39,23 +40,46 @@ class Padded:
     columns: int
 
     @classmethod
-    def allocate(cls, operation: Convolution, blocks: int | None = None) -> Padded:
-        """Scratch memory for all taps along time of one output frame."""
-        rows, columns = window_size(operation, 1), window_size(operation, 2)
-        source = operation.source
-        shape = (operation.kernel[0], blocks or source.blocks, rows, columns * source.block)
-        return cls(operation, T.alloc_buffer(shape, "float32"), rows, columns)
+    def allocate(
+        cls, operation: Convolution, blocks: int | None = None, frames: int = 1, more_columns: int = 0
+    ) -> Padded:
+        """Scratch memory for all taps along time of ``frames`` output frames.
 
-    def fill(self, data: Any, pixels: Any, tap: int, n: Expr) -> None:
-        """Copy all channels of what tap ``tap`` of output frame ``n`` reads."""
+        Args:
+            blocks: of channels; all of them by default.
+            more_columns: that nobody reads as data, at the end of each row.
+        """
+        rows, columns = window_size(operation, 1), window_size(operation, 2) + more_columns
+        source = operation.source
+        shape = (frames * operation.kernel[0], blocks or source.blocks, rows, columns * source.block)
+        dtype = "float32" if source.quantization is None else source.dtype
+        return cls(operation, T.alloc_buffer(shape, dtype), rows, columns)
+
+    def fill(self, data: Any, pixels: Any, tap: int, n: Expr, first: Expr = 0) -> None:
+        """Copy all channels of what tap ``tap`` of output frame ``n`` reads to place ``first + tap``."""
         source = self.operation.source
         for move in segments(source.channels, self.operation.moves):
             for part in lanes(move.start, move.stop, source.block):
                 with T.serial(0, part.count) as i:
-                    self._part(data, pixels, tap, n, move, part, part.block + i, part.block + i)
+                    self._part(data, pixels, tap, n, move, part, part.block + i, first + tap, part.block + i)
+
+    def fill_block(self, data: Any, tap: int, n: Expr, block: Expr) -> None:
+        """Copy one block of channels, of an operation without moves, as block 0."""
+        source = self.operation.source
+        part = Lanes(0, 1, 0, source.block)
+        self._part(data, None, tap, n, Move(0, source.channels, 0), part, block, tap, 0)
 
     def _part(
-        self, data: Any, pixels: Any, tap: int, n: Expr, move: Move, part: Lanes, block: Expr, place: Expr
+        self,
+        data: Any,
+        pixels: Any,
+        tap: int,
+        n: Expr,
+        move: Move,
+        part: Lanes,
+        block: Expr,
+        at_tap: Expr,
+        place: Expr,
     ) -> None:
         source, operation = self.operation.source, self.operation
         frame, exists = source_frame(operation, n, tap, move.dt)
@@ -63,24 +87,31 @@ class Padded:
         left, right = self._valid(source.width, operation.pads[2], move.dw, self.columns)
         all_there = top == left == 0 and bottom == self.rows and right == self.columns
         if exists or not all_there:
-            self._zero(tap, place, part, 0, self.rows if exists else top)
+            self._zero(at_tap, place, part, 0, self.rows if exists else top)
             if not exists:
-                self._zero(tap, place, part, bottom, self.rows)
-                self._zero(tap, place, part, top, bottom, 0, left)
-                self._zero(tap, place, part, top, bottom, right, self.columns)
+                self._zero(at_tap, place, part, bottom, self.rows)
+                self._zero(at_tap, place, part, top, bottom, 0, left)
+                self._zero(at_tap, place, part, top, bottom, right, self.columns)
         rise, slide = move.dh - operation.pads[1], move.dw - operation.pads[2]
         with when(*exists), T.serial(0, bottom - top) as i:
             if part.width == source.block and operation.pixels:
-                self._pixel_row(data, pixels, frame, (top + i + rise) * source.width + left + slide, tap, i + top, left, right)
+                self._pixel_row(data, pixels, frame, (top + i + rise) * source.width + left + slide, at_tap, i + top, left, right)
                 return
-            with T.serial(0, right - left) as j:
-                position = (top + i + rise) * source.width + left + j + slide
-                value = data[frame, block, position, ramp(part.first, part.width)]
-                at = [tap, place, top + i, ramp((left + j) * source.block + part.first, part.width)]
-                T.buffer_store(self.buffer, value, at)
+            # Whole blocks of neighbouring places are one run of memory.
+            together = _TOGETHER if part.width == source.block else 1
+            with T.serial(0, -(-(right - left) // together)) as j:
+
+                def copy(count: int) -> None:
+                    position = (top + i + rise) * source.width + left + j * together + slide
+                    width = count * part.width
+                    value = data[frame, block, position, ramp(part.first, width)]
+                    start = (left + j * together) * source.block + part.first
+                    T.buffer_store(self.buffer, value, [at_tap, place, top + i, ramp(start, width)])
+
+                over_tiles(j, right - left, together, copy)
 
     def _pixel_row(
-        self, data: Any, pixels: Any, frame: Expr, position: Expr, tap: int, row: Expr, left: int, right: int
+        self, data: Any, pixels: Any, frame: Expr, position: Expr, tap: Expr, row: Expr, left: int, right: int
     ) -> None:
         """A row of interleaved pixels, normalized: ``pixels`` is [2, block] of scales and offsets."""
         block = self.operation.source.block
@@ -98,7 +129,7 @@ class Padded:
 
     def _zero(
         self,
-        tap: int,
+        tap: Expr,
         block: Expr,
         part: Lanes,
         top: int,
@@ -110,7 +141,9 @@ class Padded:
         if bottom <= top or right <= left:
             return
         size = self.operation.source.block
-        zero = T.float32(0) if part.width == 1 else T.broadcast(T.float32(0), part.width)
+        quantization = self.operation.source.quantization
+        zero = T.float32(0) if quantization is None else getattr(T, self.buffer.dtype)(quantization.zero)
+        zero = zero if part.width == 1 else T.broadcast(zero, part.width)
         with T.serial(0, bottom - top) as i, T.serial(0, right - left) as j:
             at = [tap, block, top + i, ramp((left + j) * size + part.first, part.width)]
             T.buffer_store(self.buffer, zero, at)

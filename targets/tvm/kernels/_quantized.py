@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tvm.tirx.script import builder as T  # noqa: N812
 
-from edgevid.targets.tvm.kernels._write import Expr
+from edgevid.targets.tvm.kernels._write import Expr, number, typed
 from edgevid.targets.tvm.network import Frames
 
 __all__ = ["restored", "stored"]
@@ -12,10 +12,10 @@ __all__ = ["restored", "stored"]
 
 def restored(frames: Frames, value: Expr, lanes: int) -> Expr:
     """What stands in memory as float32: ONNX's DequantizeLinear of bytes."""
-    real = value if frames.dtype == "float32" else T.Cast(_typed("float32", lanes), value)
+    real = value if frames.dtype == "float32" else T.Cast(typed("float32", lanes), value)
     if frames.quantization is None:
         return real
-    return (real - _all(frames.quantization.zero, lanes)) * _all(frames.quantization.scale, lanes)
+    return (real - number(frames.quantization.zero, lanes)) * number(frames.quantization.scale, lanes)
 
 
 def stored(frames: Frames, value: Expr, lanes: int) -> Expr:
@@ -23,14 +23,8 @@ def stored(frames: Frames, value: Expr, lanes: int) -> Expr:
     if frames.quantization is None:
         return value
     least, largest = (0, 255) if frames.dtype == "uint8" else (-128, 127)
-    steps = T.nearbyint(value / _all(frames.quantization.scale, lanes)) + _all(frames.quantization.zero, lanes)
-    within = T.min(T.max(steps, _all(least, lanes)), _all(largest, lanes))
-    return T.Cast(_typed(frames.dtype, lanes), within)
-
-
-def _all(number: float, lanes: int) -> Expr:
-    return T.float32(number) if lanes == 1 else T.broadcast(T.float32(number), lanes)
-
-
-def _typed(dtype: str, lanes: int) -> str:
-    return dtype if lanes == 1 else f"{dtype}x{lanes}"
+    steps = T.nearbyint(value / number(frames.quantization.scale, lanes)) + number(
+        frames.quantization.zero, lanes
+    )
+    within = T.min(T.max(steps, number(least, lanes)), number(largest, lanes))
+    return T.Cast(typed(frames.dtype, lanes), within)

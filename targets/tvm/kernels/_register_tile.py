@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from tvm.tirx.script import builder as T  # noqa: N812
 
-from edgevid.targets.tvm.kernels._write import Expr, clamp, ramp
+from edgevid.targets.tvm.kernels._write import Expr, clamp, ramp, spread
 from edgevid.targets.tvm.network import Bounds
 
 __all__ = ["RegisterTile"]
@@ -31,7 +31,7 @@ class RegisterTile:
         """``sums[p, q] += values[p] * weights[q]``: a scalar a position, a vector a block."""
         # Positions outside: one broadcast is alive at a time, and the weights stay in registers.
         for p in range(self.positions):
-            one = T.broadcast(values[p], self.lanes)
+            one = spread(values[p], self.lanes)
             for q in range(self.blocks):
                 place = self._place(p, q)
                 T.buffer_store(self._sums, self._sums[place] + one * weights[q], [place])

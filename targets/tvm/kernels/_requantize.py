@@ -21,7 +21,7 @@ from tvm.tirx.script import builder as T  # noqa: N812
 
 from edgevid.targets.tvm.kernels._dot import DotProduct
 from edgevid.targets.tvm.kernels._groups import packed
-from edgevid.targets.tvm.kernels._write import Expr, clamp, ramp
+from edgevid.targets.tvm.kernels._write import Expr, clamp
 from edgevid.targets.tvm.network import Bounds, Convolution, Dense, Frames
 
 __all__ = ["Requantize", "constants", "stored_bounds"]

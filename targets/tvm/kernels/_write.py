@@ -9,7 +9,19 @@ from typing import Any
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script import builder as T  # noqa: N812  (TVM's own name for it)
 
-__all__ = ["Expr", "buffer", "clamp", "function", "over_tiles", "ramp", "unless", "when"]
+__all__ = [
+    "Expr",
+    "buffer",
+    "clamp",
+    "function",
+    "number",
+    "over_tiles",
+    "ramp",
+    "spread",
+    "typed",
+    "unless",
+    "when",
+]
 
 Expr = Any
 """An expression of TIR, or a Python number."""
@@ -38,14 +50,25 @@ def ramp(start: Expr, lanes: int) -> Expr:
 def clamp(value: Expr, least: float | None, largest: float | None, lanes: int) -> Expr:
     """``value`` within its bounds."""
     if least is not None:
-        value = T.max(value, _all(least, lanes))
+        value = T.max(value, number(least, lanes))
     if largest is not None:
-        value = T.min(value, _all(largest, lanes))
+        value = T.min(value, number(largest, lanes))
     return value
 
 
-def _all(number: float, lanes: int) -> Expr:
-    return T.float32(number) if lanes == 1 else T.broadcast(T.float32(number), lanes)
+def spread(value: Expr, lanes: int) -> Expr:
+    """A scalar in all lanes."""
+    return value if lanes == 1 else T.broadcast(value, lanes)
+
+
+def number(value: float, lanes: int) -> Expr:
+    """A float32 constant in all lanes."""
+    return spread(T.float32(value), lanes)
+
+
+def typed(dtype: str, lanes: int) -> str:
+    """TVM's name of a vector's type."""
+    return dtype if lanes == 1 else f"{dtype}x{lanes}"
 
 
 def over_tiles(index: Expr, size: int, tile: int, body: Callable[[int], None]) -> None:

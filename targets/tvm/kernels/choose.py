@@ -9,58 +9,129 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgevid.errors import TargetError
-from edgevid.targets.tvm.cpus import Cpu
-from edgevid.targets.tvm.kernels import copy, dense, depthwise, pointwise, pool, spatial
-from edgevid.targets.tvm.network import Convolution, Copy, Dense, Operation, Pool
+from edgevid.targets.tvm.cpus import Cpu, Dot
+from edgevid.targets.tvm.kernels import (
+    channels,
+    copy,
+    dense,
+    depthwise,
+    elementwise,
+    grouped,
+    int8_dense,
+    int8_depthwise,
+    int8_pointwise,
+    int8_spatial,
+    matrix_product,
+    pointwise,
+    pool,
+    softmax,
+    spatial,
+    transposition,
+)
+from edgevid.targets.tvm.network import (
+    Channels,
+    Convolution,
+    Copy,
+    Dense,
+    Elementwise,
+    Fallback,
+    MatrixProduct,
+    Operation,
+    Pool,
+    Softmax,
+    Transposition,
+)
 
 __all__ = ["Kernel", "candidates"]
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """An operation with the family and the tile that compute it."""
+    """An operation with the family and the tile that compute it; integer families sum products by ``dot``."""
 
     family: str
     operation: Operation
     tile: Any = None
+    dot: Dot | None = None
 
     def build(self, name: str) -> Any:
         """The TIR function; parameters: inputs, constants of `pack`, output."""
-        module = _FAMILIES[self.family]
-        if self.tile is None:
-            return module.build(self.operation, name)
-        return module.build(self.operation, self.tile, name)
+        chosen = [value for value in (self.tile, self.dot) if value is not None]
+        return _FAMILIES[self.family].build(self.operation, *chosen, name)
 
     def pack(self, weights: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """The constants as the function reads them."""
         pack = getattr(_FAMILIES[self.family], "pack", None)
-        packed: list[NDArray[Any]] = [] if pack is None else pack(self.operation, weights)
+        if pack is None:
+            return []
+        packed: list[NDArray[Any]] = pack(self.operation, weights, *([self.dot] if self.dot else []))
         return packed
 
 
 _FAMILIES: Mapping[str, Any] = {
+    "channels": channels,
     "copy": copy,
     "dense": dense,
     "depthwise": depthwise,
+    "elementwise": elementwise,
+    "grouped": grouped,
+    "int8_dense": int8_dense,
+    "int8_depthwise": int8_depthwise,
+    "int8_pointwise": int8_pointwise,
+    "int8_spatial": int8_spatial,
+    "matrix_product": matrix_product,
     "pointwise": pointwise,
     "pool": pool,
+    "softmax": softmax,
     "spatial": spatial,
+    "transposition": transposition,
 }
 
-_CONVOLUTIONS = ("pointwise", "depthwise", "spatial")
+_CONVOLUTIONS = ("pointwise", "depthwise", "grouped", "spatial")
+_INT8_CONVOLUTIONS = ("int8_pointwise", "int8_depthwise", "int8_spatial")
+
+_SINGLE: Mapping[type, str] = {
+    Channels: "channels",
+    Copy: "copy",
+    Dense: "dense",
+    Elementwise: "elementwise",
+    Pool: "pool",
+    Softmax: "softmax",
+    Transposition: "transposition",
+}
+"""Families with one kernel an operation."""
 
 
 def candidates(operation: Operation, cpu: Cpu) -> tuple[Kernel, ...]:
-    """All that compute it, the best guess first.
+    """All that compute it, the best guess first; none of what is left to TVM.
 
     Raises:
         TargetError: none does.
     """
+    if isinstance(operation, Fallback):
+        return ()
+    if isinstance(operation, Convolution | Dense) and operation.source.quantization is not None:
+        return _in_int8(operation, cpu)
     if isinstance(operation, Convolution):
         for family in _CONVOLUTIONS:
             if _FAMILIES[family].fits(operation):
                 tiles = _FAMILIES[family].tiles(operation, cpu.registers)
                 return tuple(Kernel(family, operation, tile) for tile in tiles)
         raise TargetError(f"no kernel for {operation}")
-    single = {Pool: "pool", Dense: "dense", Copy: "copy"}[type(operation)]
+    if isinstance(operation, MatrixProduct):
+        found = matrix_product.tiles(operation, cpu.registers, cpu.lanes)
+        return tuple(Kernel("matrix_product", operation, tile) for tile in found)
+    single = _SINGLE.get(type(operation))
+    if single is None:
+        raise TargetError(f"no kernel for {operation}")
     return (Kernel(single, operation),)
+
+
+def _in_int8(operation: Convolution | Dense, cpu: Cpu) -> tuple[Kernel, ...]:
+    if isinstance(operation, Dense):
+        return (Kernel("int8_dense", operation, dot=cpu.dot),)
+    for family in _INT8_CONVOLUTIONS:
+        if _FAMILIES[family].fits(operation):
+            tiles = _FAMILIES[family].tiles(operation, cpu.registers, cpu.dot)
+            return tuple(Kernel(family, operation, tile, cpu.dot) for tile in tiles)
+    raise TargetError(f"no int8 kernel for {operation}", fix="keep this layer in float32")

@@ -16,7 +16,7 @@ from tvm.tirx.script import builder as T  # noqa: N812
 
 from edgevid.targets.tvm.kernels._functions import written
 from edgevid.targets.tvm.kernels._quantized import restored, stored
-from edgevid.targets.tvm.kernels._write import Expr, buffer, function, ramp
+from edgevid.targets.tvm.kernels._write import Expr, buffer, function, ramp, spread
 from edgevid.targets.tvm.network import Elementwise, Frames
 
 __all__ = ["build", "pack"]
@@ -45,7 +45,9 @@ def build(operation: Elementwise, name: str) -> Any:
     with function(name) as kernel:
         buffers: dict[int, Any] = {}
         for index in order:
-            buffers[index] = buffer(f"source{index}", operation.sources[index].shape, operation.sources[index].dtype)
+            buffers[index] = buffer(
+                f"source{index}", operation.sources[index].shape, operation.sources[index].dtype
+            )
         out = buffer("target", target.shape, target.dtype)
         with (
             T.parallel(0, target.frames * target.blocks) as task,
@@ -70,6 +72,5 @@ def _read(data: Any, source: Frames, target: Frames, at: tuple[Expr, Expr, Expr,
     frame = n if source.frames == target.frames else clip * source.segments + moment
     position = (h * source.width if source.height > 1 else 0) + (w if source.width > 1 else 0)
     if source.channels == 1 < target.channels:
-        value = restored(source, data[frame, 0, position, 0], 1)
-        return value if target.block == 1 else T.broadcast(value, target.block)
+        return spread(restored(source, data[frame, 0, position, 0], 1), target.block)
     return restored(source, data[frame, block, position, ramp(0, target.block)], target.block)

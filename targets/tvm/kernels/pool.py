@@ -7,6 +7,7 @@ with ``count_pads``, as zeros of an average.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tvm.tirx.script import builder as T  # noqa: N812
@@ -24,15 +25,13 @@ def build(operation: Pool, name: str) -> Any:
     source, target = operation.source, operation.target
     v = target.block
     average = operation.kind == "average"
-    sizes = (source.segments, source.height, source.width)
-    outputs = (target.segments, target.height, target.width)
     restored = source.quantization if average else None
     with function(name) as written:
         data = buffer("source", source.shape, source.dtype)
         out = buffer("target", target.shape, target.dtype)
 
-        def number(value: float) -> Expr:
-            scalar = T.float32(value) if target.dtype == "float32" else getattr(T, target.dtype)(int(value))
+        def number(value: float, dtype: str) -> Expr:
+            scalar = T.float32(value) if dtype == "float32" else getattr(T, dtype)(int(value))
             return scalar if v == 1 else T.broadcast(scalar, v)
 
         with (
@@ -43,10 +42,12 @@ def build(operation: Pool, name: str) -> Any:
             n, block = task // target.blocks, task % target.blocks
             place = (n % target.segments, row, column)
             begins = [
-                at * stride - pad for at, stride, pad in zip(place, operation.strides, operation.pads, strict=True)
+                at * stride - pad
+                for at, stride, pad in zip(place, operation.strides, operation.pads, strict=True)
             ]
-            result = T.alloc_buffer((v,), target.dtype, scope="local")
-            T.buffer_store(result, number(0 if average else _LEAST[source.dtype]), [ramp(0, v)])
+            summed = "int32" if average and source.dtype != "float32" else target.dtype
+            result = T.alloc_buffer((v,), summed, scope="local")
+            T.buffer_store(result, number(0 if average else _LEAST[source.dtype], summed), [ramp(0, v)])
             clip = n // target.segments
             with (
                 T.serial(0, operation.kernel[0]) as t,
@@ -58,27 +59,40 @@ def build(operation: Pool, name: str) -> Any:
                     position = at[1] * source.width + at[2]
                     value = data[clip * source.segments + at[0], block, position, ramp(0, v)]
                     if average:
-                        value = value if source.dtype == "float32" else T.Cast(_vector("float32", v), value)
+                        value = value if source.dtype == "float32" else T.Cast(_vector("int32", v), value)
+                        if restored is not None and restored.zero:
+                            value = value - number(restored.zero, "int32")
                         value = result[ramp(0, v)] + value
                     else:
                         value = T.max(result[ramp(0, v)], value)
                     T.buffer_store(result, value, [ramp(0, v)])
             value = result[ramp(0, v)]
             if average:
-                count: Expr = 1
-                for begin, size, reach in zip(begins, sizes, operation.kernel, strict=True):
-                    inside = T.min(begin + reach, size) - T.max(begin, 0)
-                    count = count * (reach if operation.count_pads else inside)
+                count, step = _count(operation, begins), 1.0 if restored is None else restored.scale
                 if isinstance(count, int):
-                    scale = T.float32(1 / count)
+                    scale = T.float32(step / count)
                 else:
-                    scale = T.float32(1) / T.Cast("float32", count)
-                value = value * (scale if v == 1 else T.broadcast(scale, v))
-                if restored is not None:
-                    value = (value - number(restored.zero)) * number(restored.scale)
+                    scale = T.float32(step) / T.Cast("float32", count)
+                real = value if source.dtype == "float32" else T.Cast(_vector("float32", v), value)
+                value = real * (scale if v == 1 else T.broadcast(scale, v))
             T.buffer_store(out, value, [n, block, row * target.width + column, ramp(0, v)])
-    del outputs
     return written.get()
+
+
+def _count(operation: Pool, begins: Sequence[Expr]) -> Expr:
+    """What the sum of a window that begins there is divided by."""
+    source, target = operation.source, operation.target
+    sizes = (source.segments, source.height, source.width)
+    outputs = (target.segments, target.height, target.width)
+    count: Expr = 1
+    for axis, (begin, size, reach) in enumerate(zip(begins, sizes, operation.kernel, strict=True)):
+        first = 0
+        if operation.count_pads:
+            first, size = -operation.pads[axis], size + operation.ends[axis]
+        last = (outputs[axis] - 1) * operation.strides[axis] - operation.pads[axis] + reach
+        whole = first <= -operation.pads[axis] and last <= size
+        count = count * (reach if whole else T.min(begin + reach, size) - T.max(begin, first))
+    return count
 
 
 def _vector(dtype: str, lanes: int) -> str:

@@ -34,3 +34,13 @@ inline std::string board_name() {
   utsname system;
   return uname(&system) == 0 ? std::string(system.machine) + " " + system.nodename : "unknown";
 }
+
+// As a string of JSON.
+inline std::string quoted(const std::string& text) {
+  std::string found = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') found += '\\';
+    found += (unsigned char)c < 32 ? ' ' : c;
+  }
+  return found + "\"";
+}

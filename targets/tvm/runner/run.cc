@@ -79,15 +79,6 @@ std::string written(double number) {
   return text;
 }
 
-std::string quoted(const std::string& text) {
-  std::string found = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') found += '\\';
-    found += (unsigned char)c < 32 ? ' ' : c;
-  }
-  return found + "\"";
-}
-
 // The device, and the latencies unless an emulator took them: its time is no latency.
 std::string measured(const std::vector<double>& latencies) {
   if (is_emulated())
