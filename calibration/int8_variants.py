@@ -19,7 +19,7 @@ from edgevid import targets
 from edgevid.calibration.calibrate import calibrate
 from edgevid.calibration.clips import Arrays
 from edgevid.calibration.quantize import quantize
-from edgevid.contract import Artifact, CompileOptions, Normalization, Precision, RunSettings, Scheme
+from edgevid.contract import Artifact, CompileOptions, Normalization, Precision, RunSettings, Scheme, Tuning
 from edgevid.errors import UnsupportedPrecisionError, VerificationError
 from edgevid.graph.lower import KEEP, lower
 from edgevid.graph.prelude import with_uint8_clips
@@ -65,11 +65,15 @@ class Variants:
         config: of the network.
         clips: how many it is calibrated with.
         threads: of each session.
+        device: a profile of this machine.
+        tuning: for a target that has a choice of kernels.
     """
 
     config: NetworkConfig
     clips: int = 16
     threads: int = 1
+    device: str = DEVICE
+    tuning: Tuning | None = None
 
     @cached_property
     def graph(self) -> ir.Model:
@@ -109,7 +113,7 @@ class Variants:
     @cached_property
     def default_lowering(self) -> str:
         """What ``auto`` takes in float32."""
-        device = find_device(DEVICE)
+        device = find_device(self.device)
         if not shift_nodes(self.graph):
             return NO_SHIFT
         return targets.find(device.target).default_lowering(self.graph, device, "fp32", 1)
@@ -138,7 +142,7 @@ class Variants:
             VerificationError: the runtime is farther from float32 than ONNX Runtime's result for
                 the Q/DQ graph.
         """
-        device = find_device(DEVICE)
+        device = find_device(self.device)
         target = targets.find(device.target)
         table = calibrate(self.graph, self.data, threads=self.threads)
         graph = quantize(self.graph, table.thresholds, self._scheme())
@@ -164,7 +168,7 @@ class Variants:
         return _reference(self.graph, "fp32", self.pixels[-1:])
 
     def _scheme(self) -> Scheme:
-        device = find_device(DEVICE)
+        device = find_device(self.device)
         capability = targets.find(device.target).probe(device)
         if capability.scheme is None:
             raise UnsupportedPrecisionError(
@@ -175,7 +179,7 @@ class Variants:
         return capability.scheme
 
     def _compile(self, graph: ir.Model, lowering: str, folder: Path, precision: Precision) -> Artifact:
-        device = find_device(DEVICE)
+        device = find_device(self.device)
         folder.mkdir(parents=True)
         options = CompileOptions(
             device=device,
@@ -183,6 +187,7 @@ class Variants:
             precision=precision,
             lowering=lowering,
             settings=RunSettings(threads=self.threads),
+            tuning=self.tuning,
         )
         return targets.find(device.target).compile(graph, options)
 

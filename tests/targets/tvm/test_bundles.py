@@ -1,0 +1,89 @@
+"""Whole networks on this machine by TVM: compiled, verified, listed, timed."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edgevid.bench.tvm_layers import main, measure_layers
+from edgevid.bundle import Bundle
+from edgevid.compiler import compile_checkpoint
+from edgevid.contract import RunSettings
+from edgevid.errors import ConfigError, TargetError
+from edgevid.targets.tvm.layer_list import FILE, load_list
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_checkpoint, tmp_path_factory):
+    path = tmp_path_factory.mktemp("tvm") / "tiny.bundle"
+    return compile_checkpoint(tiny_checkpoint, path, device="host-tvm", batches=(1, 2))
+
+
+def clips_of(bundle, batch=1):
+    shape = bundle.artifact(batch).input.shape
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def test_it_computes_what_openvino_computes(bundle, tiny_bundle):
+    for batch in (1, 2):
+        clips = clips_of(bundle, batch)
+        with bundle.session(batch) as mine, Bundle.open(tiny_bundle).session(batch) as theirs:
+            expected = theirs.run(clips)
+            assert np.abs(mine.run(clips) - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+def test_every_convolution_is_listed_with_its_precision(bundle):
+    with bundle.session() as session:
+        layers = session.layers()
+    assert {layer.precision for layer in layers} == {"fp32"}
+    assert len([layer for layer in layers if layer.kind == "Conv"]) == 17
+
+
+def test_two_threads_compute_what_one_computes(bundle):
+    clip = clips_of(bundle)
+    results = []
+    for threads in (1, 2, 1):
+        with bundle.session(settings=RunSettings(threads=threads)) as session:
+            results.append(session.run(clip))
+    assert np.array_equal(results[0], results[1])
+    assert np.array_equal(results[0], results[2])
+
+
+def test_the_example_runs_without_edgevid(bundle):
+    artifact = bundle.artifact()
+    done = subprocess.run(
+        [sys.executable, str(artifact.folder / "example.py")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("class [")
+
+
+def test_layers_are_timed_against_the_peak_of_a_core(bundle):
+    rates, peaks = measure_layers(bundle.path, rounds=2)
+    assert len(rates) == len(load_list(bundle.artifact().folder))
+    assert sum(rate.share for rate in rates) == pytest.approx(1)
+    assert all(0 < rate.of_peak < 1.5 for rate in rates if rate.giga_operations)
+    assert peaks["int8"] > peaks["fp32"] > 1e8
+
+
+def test_the_table_of_layers_can_be_read_by_programs(bundle, capsys):
+    assert main([str(bundle.path), "--rounds", "1", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["layers"][0]["family"] == "spatial"
+
+
+def test_layers_of_another_runtime_are_refused(tiny_bundle):
+    with pytest.raises(ConfigError, match="host-tvm"):
+        measure_layers(tiny_bundle)
+
+
+def test_a_damaged_list_of_layers_is_named(tmp_path):
+    (tmp_path / FILE).write_text("[{]")
+    with pytest.raises(TargetError, match=r"layers\.json"):
+        load_list(tmp_path)
+
+
+def test_for_a_board_it_is_compiled_and_not_executed(tiny_checkpoint, tmp_path):
+    bundle = compile_checkpoint(tiny_checkpoint, tmp_path / "b", device="raspberry-pi-4")
+    assert bundle.manifest.status == "compiled, not executed"
