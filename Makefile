@@ -22,8 +22,9 @@ setup: $(READY)
 $(READY): pyproject.toml .ci/constraints.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or later found: install python3.11 (on Debian: apt-get install python3.11 python3.11-venv)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || .ci/install-venv "$(PYTHON)"
+	@.ci/install-board-tools
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[compile,openvino,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[compile,openvino,tvm,test]'
 	@touch $@
 
 # Prints a command, then runs it.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from edgevid.bench.factory import Factory
 from edgevid.bench.processes import compare_in_processes
-from edgevid.bench.protocol import Comparison, Progress, Variant
+from edgevid.bench.protocol import Comparison, Elapsed, Progress, Variant
 from edgevid.bench.results import BundleIdentity, Label, Result
 from edgevid.bench.settings import Settings
 from edgevid.contract import RunSettings, Session
@@ -49,6 +49,7 @@ def bench_bundles(
     threads: int | None = None,
     streams: int | None = None,
     hint: Literal["latency", "throughput"] = "latency",
+    on: str = "",
     settings: Settings | None = None,
     device: str = "",
     notes: Sequence[str] = (),
@@ -67,6 +68,7 @@ def bench_bundles(
         threads: for each session; ``None`` leaves it to what was compiled in.
         streams: the same.
         hint: what the runtime optimizes for, where threads or streams are given.
+        on: address of a board behind a network; its own clock counts.
         settings: of the protocol.
         device: name of the device that is measured.
         notes: for the record.
@@ -89,6 +91,7 @@ def bench_bundles(
             "threads": threads,
             "streams": streams,
             "hint": hint,
+            "on": on,
             "opener": opener,
         },
     )
@@ -111,6 +114,7 @@ def open_variants(
     threads: int | None = None,
     streams: int | None = None,
     hint: Literal["latency", "throughput"] = "latency",
+    on: str = "",
     opener: str = BUNDLE_OPENER,
 ) -> Iterator[Comparison]:
     """Open the bundles in this process; see `bench_bundles` for the arguments.
@@ -118,21 +122,29 @@ def open_variants(
     Sessions are closed on leaving.
     """
     run_settings = None
-    if threads is not None or streams is not None:
-        run_settings = RunSettings(threads=threads, streams=streams, hint=hint)
+    if threads is not None or streams is not None or on:
+        run_settings = RunSettings(threads=threads, streams=streams, hint=hint, on=on)
     folders = [Path(path) for path in paths]
     with ExitStack() as stack:
 
         def opened(name: str, folder: Path) -> Variant:
             bundle = _opener(opener)(folder)
             session = stack.enter_context(bundle.session(batch=batch, settings=run_settings))
-            run = partial(session.run, _clip_for(session, bundle, folder))
+            clip = _clip_for(session, bundle, folder)
+            run = partial(_on_board, session, clip) if on else partial(session.run, clip)
             label, note = label_of(bundle)
+            if on:
+                label, note = "measured", f"on {on}, by its own clock"
             return Variant(name, run, label, note, _identity(folder))
 
         names = names_of(folders)
         variants = [opened(name, folder) for name, folder in zip(names, folders, strict=True)]
         yield Comparison(variants[0], variants[1:], twin=opened(names[0], folders[0]).run)
+
+
+def _on_board(session: Any, clip: NDArray[Any]) -> Elapsed:
+    (latency,) = session.latencies_ms(clip, 1)
+    return Elapsed(round(1e6 * latency))
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:

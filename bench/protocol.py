@@ -22,7 +22,16 @@ from edgevid.bench.settings import Settings
 from edgevid.bench.statistics import median
 from edgevid.errors import BenchmarkError, ConfigError
 
-__all__ = ["MOST_WARMUPS", "Comparison", "Progress", "ProgressEvent", "Variant", "measure", "order_of_round"]
+__all__ = [
+    "MOST_WARMUPS",
+    "Comparison",
+    "Elapsed",
+    "Progress",
+    "ProgressEvent",
+    "Variant",
+    "measure",
+    "order_of_round",
+]
 
 MOST_WARMUPS = 30
 """Warm-up runs after which ``stable`` gives up waiting."""
@@ -31,6 +40,13 @@ _STABLE_RUNS = 3
 _STABLE_CHANGE = 0.01
 _IDLE_SECONDS = 0.02
 _GRACE_SECONDS = 0.003  # threads may take this long to fall asleep, as TBB's do
+
+
+@dataclass(frozen=True)
+class Elapsed:
+    """What a call returns that was timed elsewhere, by the clock of the device it ran on."""
+
+    wall_ns: int
 
 
 @dataclass(frozen=True)
@@ -262,8 +278,10 @@ class _Measurement:
 def _time(call: Callable[[], object]) -> tuple[int, int]:
     cpu = time.process_time_ns()
     wall = time.perf_counter_ns()
-    call()
+    result = call()
     wall_end = time.perf_counter_ns()
+    if isinstance(result, Elapsed):
+        return result.wall_ns, result.wall_ns
     return wall_end - wall, time.process_time_ns() - cpu
 
 

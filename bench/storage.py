@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +10,14 @@ from pydantic import ValidationError
 
 from edgevid.bench.results import SCHEMA_VERSION, Result
 from edgevid.bench.summary import summarize
+from edgevid.disk import write_text
 from edgevid.errors import BenchmarkError, ConfigError
 
 __all__ = ["load_result", "save_result"]
 
 
 def save_result(result: Result, path: Path) -> None:
-    """Write ``result`` as JSON, beside ``path`` first and then renamed.
-
-    A file already there stays as it was until the new one is complete, also when the disk is full or the
-    write is interrupted.
+    """Write ``result`` as JSON, whole or not at all.
 
     Raises:
         BenchmarkError: the folder is missing or cannot be written.
@@ -30,22 +25,7 @@ def save_result(result: Result, path: Path) -> None:
     document = result.model_dump(mode="json")
     document["summary"] = [summary.model_dump(mode="json") for summary in summarize(result)]
     text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise BenchmarkError(
-            f"the result cannot be written: {error.strerror or error}",
-            where=path,
-            fix="make the folder, free some space, or give another path; an earlier file there is unchanged",
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    write_text(path, text, BenchmarkError)
 
 
 def load_result(path: Path) -> Result:
@@ -101,13 +81,3 @@ def _first_problem(error: ValidationError | ConfigError) -> str:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     return f"{place}: {first['msg']}" if place else str(first["msg"])
-
-
-def _sync_folder(folder: Path) -> None:
-    # The file is complete by now; some network file systems cannot sync a folder.
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

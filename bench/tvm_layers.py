@@ -62,7 +62,7 @@ def measure_layers(
 
     bundle = Bundle.open(path)
     device = find_device(bundle.manifest.device)
-    if bundle.manifest.target != "tvm" or not device.is_this_machine:
+    if not device.cpu or not device.is_this_machine:
         raise ConfigError(
             f"a bundle of {bundle.manifest.target} for {bundle.manifest.device}",
             where=path,

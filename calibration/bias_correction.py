@@ -6,7 +6,7 @@ section 4.2, in its empirical form: means are those over calibration clips.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -45,8 +45,9 @@ def bias_corrections(
 ) -> dict[str, NDArray[np.float32]]:
     """Run the float and the int8 network side by side, and compare the means of every layer's results.
 
-    One pass does for all layers: what the results of a batch are off by is subtracted before the
-    next layer reads them, so that no error is corrected twice. Memory does not grow with the clips.
+    One pass does for all layers: what the results of a clip are off by is subtracted before the
+    next layer reads them, so that no error is corrected twice. Clips of a batch are looked at one by
+    one, so that it changes nothing. Memory does not grow with the clips.
 
     Args:
         graph: canonical, float32; its batch is how many clips are looked at in one call.
@@ -70,13 +71,13 @@ def bias_corrections(
     twins, names = _twins(graph, quantized, float_layers)
     run, batch = observer(twins, threads=threads), batch_of(graph)
     own = len(graph.graph.outputs)
-    sums: list[NDArray[np.float64]] = []
+    sums = [np.zeros(())] * len(names)
     seen, total = 0, min(count or len(data.labels), len(data.labels))
     for chunk in chunks(data, clip_shape(graph), batch, count=count):
         for clips, counted in filled(chunk.clips, batch):
             found = run({str(graph.graph.inputs[0].name): clips})[own:]
-            means = [counted * values.astype(np.float64).reshape(-1) for values in found]
-            sums = [a + b for a, b in zip(sums, means, strict=True)] if sums else means
+            means = [each[:counted].astype(np.float64) for each in found]
+            sums = [sum_ + each.sum(axis=0) for sum_, each in zip(sums, means, strict=True)]
             seen += counted
         if progress:
             progress("correcting biases", seen, total)
@@ -115,21 +116,18 @@ def with_corrected_biases(graph: ir.Model, corrections: Corrections) -> ir.Model
 def _twins(graph: ir.Model, quantized: ir.Model, float_layers: Collection[str]) -> tuple[ir.Model, list[str]]:
     """The quantized network with the float one beside it, and the names of the layers that are compared.
 
-    Its further outputs are what each of them is off by on average: one number an output channel.
+    Its further outputs are what each of them is off by on average, ``[clips, output channels]``.
     """
     named = {str(node.name) for node in graph.graph if _has_bias(node)} - set(float_layers)
     layers = [node for node in quantized.graph if node.name in named]
     originals = {node.name: node for node in _add_beside(graph, quantized)}
-    steps = tape.Tape()
+    steps, batch = tape.Tape(), batch_of(graph)
     differences: list[ir.Value] = []
     for layer in layers:
         result, wanted = layer.outputs[0], originals[f"{_FLOAT}{layer.name}"].outputs[0]
         uses = list(result.uses())
-        others = (0, 2, 3) if layer.op_type == "Conv" else (0,)
-        axes = steps.op("Constant", [], {"value": ir.tensor(np.array(others, np.int64))})
-        difference = steps.op("ReduceMean", [steps.op("Sub", [result, wanted]), axes])
+        difference, corrected = _per_clip(steps, result, wanted, layer, batch)
         difference.name, difference.type = f"{layer.name}.difference", ir.TensorType(ir.DataType.FLOAT)
-        corrected = steps.op("Sub", [result, difference])
         for user, index in uses:
             user.replace_input_with(index, corrected)
         differences.append(difference)
@@ -138,6 +136,32 @@ def _twins(graph: ir.Model, quantized: ir.Model, float_layers: Collection[str]) 
     quantized.graph.sort()
     attach_functions(quantized)
     return quantized, [str(layer.name) for layer in layers]
+
+
+def _per_clip(
+    steps: tape.Tape, result: ir.Value, wanted: ir.Value, layer: ir.Node, batch: int
+) -> tuple[ir.Value, ir.Value]:
+    """The mean difference of each clip, ``[clips, channels]``, and ``result`` without it.
+
+    The first axis holds clips or frames, those of one clip one after the other; the second one channels.
+    """
+
+    def ints(numbers: Sequence[int]) -> ir.Value:
+        return steps.op("Constant", [], {"value": ir.tensor(np.array(numbers, np.int64))})
+
+    shape = layer.inputs[1].shape if layer.inputs[1] else None
+    assert shape is not None
+    rows = layer.op_type == "Conv" or layer.attributes.get_int("transB", 0) != 0
+    channels = shape.numpy()[0 if rows else 1]
+    frames = steps.op("Sub", [result, wanted])
+    if len(shape) > 2:
+        frames = steps.op("ReduceMean", [frames, ints(range(2, len(shape)))])
+    clips = steps.op("Reshape", [frames, ints([batch, -1, channels])])
+    mean = steps.op("ReduceMean", [clips, ints([1])])
+    spread = steps.op("Expand", [mean, steps.op("Shape", [clips])])
+    spread = steps.op("Reshape", [spread, steps.op("Shape", [frames])])
+    difference = steps.op("Reshape", [mean, ints([batch, channels])])
+    return difference, steps.op("Sub", [result, spread])
 
 
 def _has_bias(node: ir.Node) -> bool:

@@ -11,18 +11,19 @@ from time import monotonic
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 import edgevid
 from edgevid.calibration.clips import choose
 from edgevid.calibration.data import Data, Sample, check_labels
-from edgevid.calibration.finite import check_weights, not_finite
+from edgevid.calibration.finite import check_activations, check_weights, not_finite
 from edgevid.calibration.graph_hash import graph_hash
 from edgevid.calibration.inference import Progress
 from edgevid.calibration.methods import entropy_bound, mse_bound, percentile_bound
 from edgevid.calibration.observations import Observations
 from edgevid.calibration.observed_graph import observe
 from edgevid.calibration.points import points as points_of
-from edgevid.calibration.table import ClipRecord, Method, Range, Table, find_method
+from edgevid.calibration.table import ClipRecord, Method, Range, Table, find_method, names_hash
 from edgevid.errors import ConfigError, VideoError
 from edgevid.targets._install import installed_version
 from edgevid.targets.onnxruntime import observer
@@ -48,6 +49,7 @@ def calibrate(
     points: Sequence[str] | None = None,
     stride: int = STRIDE,
     threads: int | None = None,
+    equalized: bool = False,
     partial: Path | None = None,
     progress: Progress | None = None,
 ) -> Table:
@@ -68,14 +70,17 @@ def calibrate(
         points: names of the tensors, `edgevid.calibration.points.points` by default.
         stride: of the rows and columns that histograms count, 1 to 4.
         threads: of ONNX Runtime.
-        partial: where an interrupted run is written down; it is not if not given.
+        equalized: the graph is one that `edgevid.calibration.equalize.equalize` made, which the table says.
+        partial: where the run is written down, so that it can be taken up; it is not if not given. Whoever
+            keeps the table removes it then.
         progress: is told the number of clips.
 
     Raises:
         ConfigError: an unknown method, no clips, clips of another shape than the graph takes, or
             a label beyond its classes.
         VideoError: no clip can be read.
-        GraphError: a weight or an activation is not finite; the layer is named.
+        GraphError: a weight is not finite, or a logit, a value that has a range, or anything at all in
+            the first batch; the layer is named. What is cut by a Clip in a later batch is not found.
     """
     _check(method, percentile, stride, count)
     classes = graph.graph.outputs[0].shape
@@ -114,20 +119,21 @@ def calibrate(
         raise
     if not seen.clips:
         raise _no_clips(data, seen)
-    table = Table(
+    if partial:
+        seen.save(partial, key)
+    return Table(
         edgevid=edgevid.__version__,
         runtime=runtime,
         graph_sha256=hashed,
         method=method,
         percentile=percentile if method == "percentile" else None,
         stride=stride if with_histograms else None,
+        equalized=equalized,
         clips=tuple(seen.clips),
         skipped=seen.skipped,
         tensors=dict(zip(names, _ranges(seen, method, percentile), strict=True)),
+        tensors_sha256=names_hash(names),
     )
-    if partial:
-        partial.unlink(missing_ok=True)
-    return table
 
 
 def partial_of(output: Path) -> Path:
@@ -154,6 +160,7 @@ class _Collector:
         assert clips.shape is not None
         self._name, self._shape = str(clips.name), tuple(clips.shape[1:])
         self._videos: list[Sample] = []
+        self._first = True
         self.whole = True
         """Is every clip that was seen counted in full?"""
 
@@ -180,9 +187,12 @@ class _Collector:
         if clips:
             full = [*clips, *[clips[-1]] * (self._observed.batch - len(clips))]
             pixels = np.stack([sample.clips[0] for sample in full])  # type: ignore[index]
+            if self._first:
+                check_activations(self._graph, pixels, ", ".join(sample.name for sample in clips))
+                self._first = False
             outputs = self._run({self._name: pixels})
             found = self._observed.extremes(outputs[self._own :])
-            # Whatever is not finite reaches an extreme or the logits: convolutions and ReLUs hand it on.
+            # Convolutions hand on what is not finite; a Clip, or a ReLU below zero, hides it.
             finite = (np.isfinite(found.low) & np.isfinite(found.high)).all(axis=1)
             for logits in outputs[: self._own]:
                 finite &= np.isfinite(logits.reshape(len(full), -1)).all(axis=1)
@@ -197,8 +207,7 @@ class _Collector:
             if isinstance(sample.clips, VideoError):
                 self._seen.skipped[sample.name] = str(sample.clips)
             else:
-                digest = hashlib.sha256(sample.clips[0].tobytes()).hexdigest()
-                self._seen.clips.append(ClipRecord(name=sample.name, label=sample.label, sha256=digest))
+                self._seen.clips.append(_record(sample.name, sample.label, sample.clips[0]))
         self._seen.seen += len(self._videos)
         self._videos.clear()
         self.whole = True
@@ -208,13 +217,19 @@ class _Collector:
         return [sample for sample in self._videos if not isinstance(sample.clips, VideoError)]
 
 
+def _record(name: str, label: int | None, clip: NDArray[np.uint8]) -> ClipRecord:
+    digest = hashlib.sha256(clip.tobytes()).hexdigest()
+    return ClipRecord(name=name, label=label, sha256=digest, plain=bool((clip == clip[0, 0, 0]).all()))
+
+
 def _ranges(seen: Observations, method: Method, percentile: float) -> list[Range]:
     largest, ranges = seen.largest, []
     averaged = np.maximum(np.abs(seen.low_sum), np.abs(seen.high_sum)) / len(seen.clips)
     for place, most in enumerate(largest.tolist()):
         threshold, digest = most, ""
         if method == "average":
-            threshold = float(averaged[place])
+            # Of clips that are constant and opposite the means cancel.
+            threshold = float(averaged[place]) or most
         elif seen.histograms:
             histogram = seen.histograms[place]
             digest = histogram.digest

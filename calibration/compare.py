@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from edgevid import __version__
+from edgevid.bench.environment import look_around
 from edgevid.bench.protocol import ProgressEvent
 from edgevid.bench.settings import Settings
 from edgevid.bundle import Bundle
@@ -24,6 +25,7 @@ from edgevid.calibration.inference import Progress, show_all
 from edgevid.calibration.journal import Answered, Journal, Skipped
 from edgevid.calibration.latency import FEW_ROUNDS, Latency, measure_latency
 from edgevid.calibration.logits import MeasuredLogits, read_logits
+from edgevid.calibration.ranking import Ranking
 from edgevid.calibration.shards import Pack
 from edgevid.errors import ConfigError, VideoError
 
@@ -39,7 +41,7 @@ def compare(
     threads: int | None = None,
     timing: Settings | None = FEW_ROUNDS,
     labels: Sequence[str] = (),
-    sensitivity: Mapping[str, float] | None = None,
+    sensitivity: Mapping[str, Ranking] | None = None,
     output: Path | None = None,
     progress: Progress | None = None,
     opener: Opener = Bundle.open,
@@ -57,7 +59,7 @@ def compare(
         threads: of the runtimes, instead of the bundles' own.
         timing: how latency is measured; ``None`` leaves it out.
         labels: names of the classes instead of the reference's.
-        sensitivity: for the report: error that each layer alone adds.
+        sensitivity: for the report, by the name of a network what int8 costs at each of its layers.
         output: JSON file of the result.
         progress: called after every video, and while latency is measured.
         opener: of one bundle.
@@ -84,16 +86,19 @@ def compare(
                 where=data.source,
                 fix="give a list with labels, or leave --max-drop out",
             )
+        _check_rankings(sensitivity or {}, contestants, logits or {})
         measured = _read_logits(logits or {}, data, reference.classes, taken=[c.name for c in contestants])
         journal = stack.enter_context(
-            Journal.open(output and partial_of(output), _identity(contestants, data))
+            Journal.open(output and partial_of(output), _identity(contestants, data, threads))
         )
         if journal.replaced:
             notes.append("intermediate results of another comparison were there, and are gone")
         if journal.resumed:
             notes.append(f"{journal.resumed} videos were done by an earlier run that was interrupted")
         show_all(contestants, data, journal, progress)
-    if not any(isinstance(entry, Answered) for entry in journal.entries):
+    answered = [entry for entry in journal.entries if isinstance(entry, Answered)]
+    notes += _copies(answered)
+    if not answered:
         journal.remove()
         why = next((entry.error for entry in journal.entries if isinstance(entry, Skipped)), "there is none")
         raise VideoError(f"no video could be read: {why}", where=data.source, fix="mend the list")
@@ -114,13 +119,33 @@ def partial_of(output: Path) -> Path:
     return output.with_name(f"{output.name}.partial")
 
 
-def _identity(contestants: Sequence[Contestant], data: Data) -> dict[str, object]:
-    """Intermediate results are taken up by the same networks on the same videos only."""
+def _identity(contestants: Sequence[Contestant], data: Data, threads: int | None) -> dict[str, object]:
+    """Intermediate results are taken up by the same networks on the same videos only, run in the same way.
+
+    Other versions, instructions or numbers of threads give other roundings, and int8 other answers.
+    """
+    here = look_around()
     return {
         "edgevid": __version__,
         "bundles": [f"{contestant.sha256} {contestant.label}" for contestant in contestants],
         "data": data.sha256,
+        "threads": threads,
+        "cpus": len(here.affinity or ()),
+        "isa": [here.architecture, here.cpu, *here.isa],
+        "packages": here.packages,
+        "variables": here.variables,
     }
+
+
+def _copies(answered: Sequence[Answered]) -> list[str]:
+    """A note on videos that show what others show."""
+    copies = len(answered) - len({video.sha256 for video in answered})
+    if not copies:
+        return []
+    return [
+        f"{copies} of {len(answered)} videos show the same pixels as others: they tell nothing new, and "
+        "intervals and tests are surer than they should be"
+    ]
 
 
 def _read_logits(
@@ -138,6 +163,28 @@ def _read_logits(
             fix="give --data the folder that the device computed them from",
         )
     return {name: read_logits(path, data, classes) for name, path in files.items()}
+
+
+def _check_rankings(
+    rankings: Mapping[str, Ranking], contestants: Sequence[Contestant], logits: Collection[str]
+) -> None:
+    """Raise `ConfigError` for a ranking of layers of a network that is not there."""
+    known = {contestant.name: contestant.bundle.manifest.quantization for contestant in contestants}
+    for name, ranking in rankings.items():
+        if name not in known and name not in logits:
+            raise ConfigError(
+                f"no network is named {name}",
+                where="--sensitivity",
+                fix=f"write NAME=FILE with one of {', '.join((*known, *logits))}",
+            )
+        made = known.get(name)
+        # Equalization changes weights, and layers are ranked before it.
+        if made is not None and not made.passes and made.graph_sha256 != ranking.graph_sha256:
+            raise ConfigError(
+                f"the layers are of another network than {name}",
+                where="--sensitivity",
+                fix="rank the layers of the checkpoint that this bundle was compiled from",
+            )
 
 
 def _timing(progress: Progress | None) -> Callable[[ProgressEvent], None] | None:

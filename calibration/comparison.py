@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edgevid.bench.results import Label, Result
 from edgevid.bench.summary import Estimate as Timing
-from edgevid.calibration.disk import write_text
+from edgevid.calibration.ranking import Ranking
 from edgevid.calibration.statistics import Estimate, Paired
 from edgevid.contract import Sampling
+from edgevid.disk import write_text
 from edgevid.errors import ConfigError
 
 __all__ = [
@@ -188,7 +189,7 @@ class Comparison(_Model):
         labels: names of the classes, empty if unknown.
         variants: the reference first.
         pairs: one a candidate, in the order of the variants.
-        sensitivity: error that each layer alone adds, by layer, in dB of SQNR at the logits.
+        sensitivity: by the name of a variant what int8 costs at each of its layers.
         latency: every sample of the timing; ``None`` where none was done.
         notes: what the reader must know.
     """
@@ -204,7 +205,7 @@ class Comparison(_Model):
     pairs: tuple[Pair, ...] = Field(min_length=1)
     videos: tuple[VideoRecord, ...]
     skipped: tuple[SkippedVideo, ...]
-    sensitivity: dict[str, float] = {}
+    sensitivity: dict[str, Ranking] = {}
     latency: Result | None = None
     notes: tuple[str, ...] = ()
 

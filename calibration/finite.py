@@ -12,7 +12,7 @@ from onnx_ir import tape
 from edgevid.errors import GraphError
 from edgevid.targets.onnxruntime import evaluate
 
-__all__ = ["check_weights", "not_finite"]
+__all__ = ["check_activations", "check_weights", "not_finite"]
 
 
 def check_weights(graph: ir.Model) -> None:
@@ -36,6 +36,12 @@ def check_weights(graph: ir.Model) -> None:
                 )
 
 
+def check_activations(graph: ir.Model, clips: NDArray[Any], name: str) -> None:
+    """Raise the error of `not_finite` unless the results of all operations on ``clips`` are finite."""
+    if node := _first(graph, clips):
+        raise _error(node, name)
+
+
 def not_finite(graph: ir.Model, clips: NDArray[Any], name: str) -> GraphError:
     """The error that names the first operation whose result on ``clips`` is not finite.
 
@@ -44,8 +50,11 @@ def not_finite(graph: ir.Model, clips: NDArray[Any], name: str) -> GraphError:
         clips: as the graph takes them.
         name: of the clip.
     """
+    return _error(_first(graph, clips), name)
+
+
+def _error(node: ir.Node | None, name: str) -> GraphError:
     where = f"clip {name}"
-    node = _first(graph, clips)
     if node is not None:
         where = f"{node.outputs[0].name}, the result of {node.op_type} {node.name}, {where}"
     return GraphError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
@@ -56,4 +57,5 @@ def _show(contestants: Sequence[Contestant], sample: Sample) -> Answered | Skipp
                 fix="do not deploy it; compile with another precision or calibration",
             )
         rows.append(logits)
-    return Answered(sample.name, sample.label, np.stack(rows))
+    digest = hashlib.sha256(sample.clips.tobytes()).hexdigest()
+    return Answered(sample.name, sample.label, np.stack(rows), digest)

@@ -1,7 +1,7 @@
 """Logits on disk as they come, so that an interrupted comparison goes on where it stopped.
 
-One line of JSON a video: its name and label, and the logits of every network in base64, or why there are
-none. The first line says what the rest belongs to. A line that was cut off is forgotten.
+One line of JSON a video: its name, label and hash, and the logits of every network in base64, or why there
+are none. The first line says what the rest belongs to. A line that was cut off is forgotten.
 """
 
 from __future__ import annotations
@@ -27,11 +27,17 @@ __all__ = ["Answered", "Journal", "Skipped"]
 
 @dataclass(frozen=True)
 class Answered:
-    """A video and what each network says: float32 ``[networks, views, classes]``."""
+    """A video and what each network says.
+
+    Attributes:
+        logits: float32 ``[networks, views, classes]``.
+        sha256: of the pixels that were looked at.
+    """
 
     name: str
     label: int | None
     logits: NDArray[np.float32]
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,14 @@ def _record(entry: Answered | Skipped) -> dict[str, Any]:
     if isinstance(entry, Skipped):
         return {"name": entry.name, "error": entry.error, "reason": entry.reason}
     text = base64.b64encode(entry.logits.astype("<f4").tobytes()).decode()
-    return {"name": entry.name, "label": entry.label, "shape": entry.logits.shape, "logits": text}
+    shape = entry.logits.shape
+    return {
+        "name": entry.name,
+        "label": entry.label,
+        "sha256": entry.sha256,
+        "shape": shape,
+        "logits": text,
+    }
 
 
 def _entry(line: bytes) -> Answered | Skipped | None:
@@ -159,7 +172,7 @@ def _entry(line: bytes) -> Answered | Skipped | None:
         if "error" in found:
             return Skipped(found["name"], found["error"], found["reason"])
         logits = np.frombuffer(base64.b64decode(found["logits"]), "<f4").reshape(found["shape"])
-        return Answered(found["name"], found["label"], logits.astype(np.float32))
+        return Answered(found["name"], found["label"], logits.astype(np.float32), found["sha256"])
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -11,7 +11,10 @@ An ``.npz`` or a ``.json`` file with the keys
 from __future__ import annotations
 
 import json
+import lzma
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,13 @@ from edgevid.errors import ConfigError
 __all__ = ["MeasuredLogits", "read_logits"]
 
 _FIX = "let the device run the clips again, and write the keys that edgevid.calibration.logits lists"
+
+
+_DAMAGES = (
+    *(OSError, ValueError, TypeError, EOFError, RuntimeError, OverflowError, MemoryError, SyntaxError),
+    *(struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
+"""What json, zipfile and numpy raise on bytes that were changed; SyntaxError is of numpy's headers."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +65,14 @@ def read_logits(path: Path, pack: Pack, classes: int) -> MeasuredLogits:
     """
     try:
         found = _load(path)
-        logits = np.asarray(found["logits"], np.float32)
+        with np.errstate(over="ignore"):  # what float32 does not hold is refused below
+            logits = _numbers(found["logits"]).astype(np.float32)
         clips, device = str(found["clips_sha256"]), str(found.get("device", ""))
-        latency = np.asarray(found.get("latency_ms", ()), np.float64)
+        latency = _numbers(found.get("latency_ms", ())).astype(np.float64)
         digest = sha256(path)
     except KeyError as error:
         raise ConfigError(f"the logits file has no {error.args[0]!r}", where=path, fix=_FIX) from error
-    except (OSError, ValueError, TypeError, EOFError, RecursionError, zipfile.BadZipFile) as error:
+    except _DAMAGES as error:
         raise ConfigError(f"the logits file cannot be read: {error}", where=path, fix=_FIX) from error
     if clips != pack.index.clips_sha256:
         raise ConfigError(
@@ -83,11 +94,19 @@ def read_logits(path: Path, pack: Pack, classes: int) -> MeasuredLogits:
     return MeasuredLogits(path, digest, logits, device, tuple(latency.tolist()))
 
 
+def _numbers(given: Any) -> NDArray[Any]:
+    """Raise `ValueError` unless these are real numbers."""
+    found = np.asarray(given)
+    if found.dtype.kind not in "fiu":
+        raise ValueError(f"these are no numbers but {found.dtype}")
+    return found
+
+
 def _load(path: Path) -> dict[str, Any]:
     if path.suffix.lower() != ".npz":
         found = json.loads(path.read_bytes())
         if not isinstance(found, dict):
             raise ConfigError("the logits file cannot be read: it is no JSON object", where=path, fix=_FIX)
         return found
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}

@@ -27,10 +27,14 @@ _STEP = 8
 
 
 def percentile_bound(histogram: Histogram, largest: float, percentile: float) -> float:
-    """The value that ``percentile`` % of all ``|x|``, zeros included, do not exceed."""
+    """The value that ``percentile`` % of all ``|x|``, zeros included, do not exceed.
+
+    Where as many lie in the lowest bin, as of a tensor that is nearly always zero, it is
+    ``largest``: that bin as a bound would clip everything else.
+    """
     below = _cumulative(histogram)
     index = int(np.searchsorted(below, below[-1] * percentile / 100))
-    return _usable(min(float(histogram.edges[index]), largest), largest)
+    return min(float(histogram.edges[index]), largest) if index > 1 else largest
 
 
 def entropy_bound(histogram: Histogram, largest: float) -> float:
@@ -63,12 +67,9 @@ def _candidates() -> Iterator[int]:
 
 
 def _best(costs: dict[int, float], largest: float) -> float:
-    return _usable(largest * min(costs, key=costs.__getitem__) / BINS, largest)
-
-
-def _usable(bound: float, largest: float) -> float:
-    """A bound of 0, as of a tensor that is nearly always 0, would clip everything."""
-    return bound if bound > 0 else largest
+    """The cheapest bound, the widest of equal ones; ``largest`` where none is possible."""
+    cost, kept = min((cost, -kept) for kept, cost in costs.items())
+    return largest * -kept / BINS if cost < np.inf else largest
 
 
 def _cumulative(histogram: Histogram) -> _Floats:
@@ -80,13 +81,19 @@ def _rebinned(histogram: Histogram, largest: float) -> _Floats:
     """Counts in `BINS` bins from 0 to ``largest``, values spread evenly inside the finer bins."""
     below = np.interp(np.linspace(0, largest, BINS + 1), histogram.edges, _cumulative(histogram))
     below[-1] = histogram.counts.sum()
-    return np.diff(below)
+    counts = np.diff(below)
+    # Not all values are sampled; the largest is known to be there.
+    counts[-1] = max(counts[-1], 1)
+    return counts
 
 
 def _divergence(counts: _Floats, kept: int) -> float:
-    inside = counts[:kept]
+    inside, outside = counts[:kept], counts[kept:].sum()
+    if outside > inside.sum():
+        # Of few values all would be clipped into one bin, which diverges from nothing.
+        return float("inf")
     reference = inside.copy()
-    reference[-1] += counts[kept:].sum()
+    reference[-1] += outside
     filled = inside > 0
     level = np.arange(kept) * _LEVELS // kept
     bins = np.bincount(level, filled, _LEVELS)

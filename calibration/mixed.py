@@ -146,10 +146,11 @@ def right_answers(session: Session, data: Data, stage: str, progress: Progress |
 def _impossible(limit: float, layers: int, top1: Paired) -> VerificationError:
     low, high = 100 * top1.drop.low, 100 * top1.drop.high
     return VerificationError(
-        f"with all {layers} layers in float the top-1 drop is still {100 * top1.drop.value:.2f} points "
-        f"({low:.2f} to {high:.2f} with 95 % confidence) of {top1.count} videos, "
-        f"and {100 * limit:g} are allowed",
+        f"int8 loses too much even with all {layers} layers in float: a top-1 drop of "
+        f"{100 * top1.drop.value:.2f} points ({low:.2f} to {high:.2f} with 95 % confidence) of {top1.count} "
+        f"videos, and {100 * limit:g} are allowed. What is left in int8 are additions, pooling and means, so "
+        "that it is their ranges that do not fit these videos, or the videos are too few to tell",
         where="--max-drop",
-        fix="calibrate with more clips or another --method, compile for fp16, bf16 or fp32, or, where the "
-        "interval is wide, give more labelled videos",
+        fix="calibrate with more clips that look like --data, or with another --method; compile for fp16, "
+        "bf16 or fp32; or, where the interval is wide, give more labelled videos",
     )

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevid.calibration.disk import write_text
 from edgevid.calibration.histogram import Histogram
 from edgevid.calibration.observed_graph import Extremes
 from edgevid.calibration.table import ClipRecord
+from edgevid.disk import write_text
 
 __all__ = ["Observations"]
 

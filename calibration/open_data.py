@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from edgevid.calibration.data import Data, find_videos
 from edgevid.calibration.shards import is_pack, open_pack
 from edgevid.contract import Sampling
 from edgevid.video.labels import read_labels
-from edgevid.video.prefetch import PATIENCE_SECONDS
 from edgevid.video.sample import check_sampling
 
 __all__ = ["open_data", "open_videos", "sampling_and_labels"]
@@ -40,26 +38,14 @@ def open_data(
     return tuple(names or ()), open_videos(place, manifest.sampling, labels=names, **options)
 
 
-def open_videos(
-    place: Path,
-    sampling: Sampling,
-    *,
-    labels: Sequence[str] | None = None,
-    frame_template: str | None = None,
-    workers: int | None = None,
-    patience: float = PATIENCE_SECONDS,
-) -> Data:
-    """Packed clips if ``place`` is a folder of them, else videos; see `find_videos`.
+def open_videos(place: Path, sampling: Sampling, **options: Any) -> Data:
+    """Packed clips if ``place`` is a folder of them, else what `find_videos` finds with ``options``.
 
     Raises:
         VideoError: no video there, or damaged packed clips.
         ConfigError: the frame template does not number files.
     """
-    if is_pack(place):
-        return open_pack(place)
-    return find_videos(
-        place, sampling, labels=labels, frame_template=frame_template, workers=workers, patience=patience
-    )
+    return open_pack(place) if is_pack(place) else find_videos(place, sampling, **options)
 
 
 def sampling_and_labels(bundle: Path | None, **changes: Any) -> tuple[Sampling, list[str] | None]:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from edgevid import __version__
 from edgevid.bundle import sha256
 from edgevid.calibration.data import Data, Sample
-from edgevid.calibration.disk import write_text
 from edgevid.calibration.inference import Progress
 from edgevid.calibration.shards import INDEX, Index, Pack, PackedVideo, Shard, hash_of, is_pack, open_pack
+from edgevid.disk import write_text
 from edgevid.errors import ConfigError, VideoError
 
 __all__ = ["SHARD_BYTES", "pack"]

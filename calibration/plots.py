@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from edgevid.calibration import ranking_plot
 from edgevid.calibration.comparison import Comparison
+from edgevid.calibration.ranking import Ranking
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +17,6 @@ __all__ = ["accuracy_against_latency", "flips", "per_class", "sensitivity"]
 
 _LOST, _GAINED, _OTHER = "#c0392b", "#2e7d32", "#9e9e9e"
 _MOST_CLASSES = 40
-_MOST_LAYERS = 60
 
 
 def accuracy_against_latency(comparison: Comparison) -> str | None:
@@ -84,16 +84,9 @@ def per_class(comparison: Comparison) -> str | None:
     return _svg(figure)
 
 
-def sensitivity(layers: Mapping[str, float]) -> str | None:
-    """SQNR at the logits with one layer alone in int8, the most sensitive first; ``None`` without layers."""
-    if not layers:
-        return None
-    ranked = sorted(layers.items(), key=lambda item: item[1])[:_MOST_LAYERS]
-    figure, axes = _figure(1.2 + 0.25 * len(ranked))
-    axes.barh([name for name, _ in ranked], [value for _, value in ranked], color="#34618f")
-    axes.invert_yaxis()
-    axes.set_xlabel("SQNR at the logits with this layer alone in int8, dB (lower is worse)")
-    return _svg(figure)
+def sensitivity(ranking: Ranking) -> str:
+    """What every layer alone costs in int8, the most sensitive first."""
+    return _svg(ranking_plot.figure(ranking))
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:

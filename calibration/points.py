@@ -31,13 +31,10 @@ __all__ = [
 GROUPS = ("depthwise", "first", "last")
 """Words for layers that are often kept in float: all depthwise ones, and those at the ends."""
 
-_KEEPING = frozenset({"MaxPool", SHIFT})
-"""Operations whose results are some of their inputs, or zero."""
-
 _MEANS = frozenset({"AveragePool", "GlobalAveragePool", "ReduceMean"})
 _POSITIVE = frozenset({"Abs", "Exp", "HardSigmoid", "Relu", "Sigmoid", "Softmax", "Softplus"})
-_SIGN_KEEPING = _KEEPING | _MEANS | {"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
-_SIGN_KEEPING |= {"Add", "Concat", "Max", "Mul"}
+_SIGN_KEEPING = _MEANS | {"Flatten", "Identity", "MaxPool", "Reshape", SHIFT, "Squeeze", "Transpose"}
+_SIGN_KEEPING |= {"Add", "Concat", "Max", "Mul", "Unsqueeze"}
 
 
 @dataclass(frozen=True)
@@ -113,10 +110,15 @@ def is_shift(node: ir.Node | None) -> bool:
 def source(value: ir.Value) -> ir.Value:
     """The tensor that shifts and maxima before ``value`` choose from."""
     producer = value.producer()
-    while producer is not None and producer.op_type in _KEEPING and producer.inputs[0] is not None:
+    while producer is not None and _keeps_numbers(producer) and producer.inputs[0] is not None:
         value = producer.inputs[0]
         producer = value.producer()
     return value
+
+
+def _keeps_numbers(node: ir.Node) -> bool:
+    """Are its results some of its inputs, or zero?"""
+    return is_shift(node) or (node.op_type == "MaxPool" and not node.domain)
 
 
 def is_non_negative(value: ir.Value) -> bool:

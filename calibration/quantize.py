@@ -98,21 +98,13 @@ class _Quantizer:
         self.sources: dict[ir.Value, bool] = {}
         self._write = Writer(model.graph, "int8", [], ir.DataType.FLOAT)
         self._pairs: dict[ir.Value, tuple[ir.Value, ir.Value]] = {}
-        self._shifted: dict[ir.Node, ir.Value] = {}
         self._scales: dict[ir.Value, np.ndarray] = {}
 
     def quantize_input(self, node: ir.Node, index: int) -> None:
         """Let an operation read what its input is in int8."""
         value = node.inputs[index]
         assert value is not None
-        if value in self._scales:
-            return
-        producer = value.producer()
-        if is_shift(producer) and producer is not None:
-            node.replace_input_with(index, self._behind_shift(producer))
-        elif source(value) is value:
-            node.replace_input_with(index, self._pair(value)[1])
-        # Behind a maximum nothing is to be done: what it chooses from is quantized.
+        node.replace_input_with(index, self._rounded(value))
 
     def quantize_weights(self, node: ir.Node) -> None:
         """Weights as signed bytes behind a DequantizeLinear, and the bias in the scheme's type."""
@@ -128,7 +120,10 @@ class _Quantizer:
             input_scale = self._scales[_dequantized(behind)]
             least = least_scale(_constant(bias), input_scale)
             numbers, scale = quantize_weight(_constant(weight), axis, self.scheme.weight_bits, least)
-            sums, sum_scale = quantize_bias(_constant(bias), scale, input_scale)
+            try:
+                sums, sum_scale = quantize_bias(_constant(bias), scale, input_scale)
+            except GraphError as error:
+                raise GraphError(error.what, where=node.name, fix=error.fix) from error
             node.replace_input_with(2, self._restored(node, str(bias.name), sums, sum_scale, 0))
         node.replace_input_with(1, self._restored(node, str(weight.name), numbers, scale, axis))
 
@@ -156,42 +151,36 @@ class _Quantizer:
         node.replace_input_with(0, kept)
         node.attributes["strides"] = ir.AttrInt64s("strides", [1] * rank)
 
-    def _behind_shift(self, shift: ir.Node) -> ir.Value:
-        """What a shift gives in float, of numbers that int8 can hold."""
-        value = shift.inputs[0]
-        assert value is not None
-        if source(value) is not value or value in self._scales:
-            return shift.outputs[0]
-        integers, floats = self._pair(value)
-        if self.scheme.shift_side == "float":
-            shift.replace_input_with(0, floats)
-            self._scales[shift.outputs[0]] = self._scales[floats]
-            return shift.outputs[0]
-        if shift not in self._shifted:
-            scale, zero = self._parameters(value)
-            attributes = {**shift.attributes, "zero_point": ir.AttrInt64("zero_point", int(_constant(zero)))}
-            moved = self._write.steps.op(
-                SHIFT, [integers], attributes, domain=DOMAIN, name=f"{shift.name}.int8"
-            )
-            old = shift.outputs[0]
-            moved.name, moved.type, moved.shape = f"{old.name}.quantized", integers.type, old.shape
-            restored = self._write.op("DequantizeLinear", [moved, scale, zero])
-            restored.name, restored.type, restored.shape = f"{old.name}.restored", old.type, old.shape
-            self.graph.insert_after(shift, self._written())
-            self._scales[restored] = self._scales[floats]
-            self._shifted[shift] = restored
-        return self._shifted[shift]
+    def _rounded(self, value: ir.Value) -> ir.Value:
+        """What stands for ``value``: floats that bytes can hold."""
+        if value in self._scales:
+            return value
+        if source(value) is value:
+            return self._pair(value)[1]
+        shift = value.producer()
+        if shift is None or not is_shift(shift):
+            # Behind a maximum nothing is to be done: what it chooses from is quantized.
+            return value
+        before = shift.inputs[0]
+        assert before is not None
+        if self.scheme.shift_side == "integer" and _only_shifts_before(before):
+            return self._pair(value)[1]
+        shift.replace_input_with(0, self._rounded(before))
+        return value
 
     def _pair(self, value: ir.Value) -> tuple[ir.Value, ir.Value]:
         """The integers that stand for ``value``, and the floats that these stand for; made once."""
         if value not in self._pairs:
-            scale, zero = self._parameters(value)
-            integers = self._write.op("QuantizeLinear", [value, scale, zero])
+            scale, zero = self._parameters(source(value))
+            producer = value.producer()
+            if producer is not None and is_shift(producer):
+                integers = self._moved(producer, zero)
+            else:
+                integers = self._write.op("QuantizeLinear", [value, scale, zero])
             integers.name, integers.shape = f"{value.name}.quantized", value.shape
             integers.type = ir.TensorType(zero.dtype or ir.DataType.UINT8)
             floats = self._write.op("DequantizeLinear", [integers, scale, zero])
             floats.name, floats.type, floats.shape = f"{value.name}.restored", value.type, value.shape
-            producer = value.producer()
             if producer is None:
                 self.graph.insert_before(self.graph[0], self._written())
             else:
@@ -200,9 +189,17 @@ class _Quantizer:
             self._scales[floats] = _constant(scale)
         return self._pairs[value]
 
+    def _moved(self, shift: ir.Node, zero: ir.Value) -> ir.Value:
+        """What a shift gives of the integers that stand for its input."""
+        before = shift.inputs[0]
+        assert before is not None
+        integers, _ = self._pair(before)
+        attributes = {**shift.attributes, "zero_point": ir.AttrInt64("zero_point", int(_constant(zero)))}
+        return self._write.steps.op(SHIFT, [integers], attributes, domain=DOMAIN, name=f"{shift.name}.int8")
+
     def _parameters(self, value: ir.Value) -> tuple[ir.Value, ir.Value]:
         threshold = self.thresholds.get(str(value.name))
-        if threshold is None or not 0 <= threshold < np.inf:
+        if threshold is None or not 0 <= threshold <= float(np.finfo(np.float32).max):
             raise GraphError(
                 "no range is known" if threshold is None else f"its range is {threshold}",
                 where=value.name,
@@ -241,12 +238,27 @@ class _Quantizer:
 
 
 def _dequantized(value: ir.Value) -> ir.Value:
-    """The restored tensor that ``value`` was chosen from."""
-    producer = value.producer()
-    while producer is not None and producer.op_type != "DequantizeLinear" and producer.inputs[0] is not None:
+    """The restored tensor that ``value`` was chosen from.
+
+    Raises:
+        GraphError: there is none.
+    """
+    found = source(value)
+    producer = found.producer()
+    if producer is None or producer.op_type != "DequantizeLinear":
+        raise GraphError(
+            "a layer in int8 reads what is not",
+            where=value.name,
+            fix="keep this layer in float, with --keep-float",
+        )
+    return found
+
+
+def _only_shifts_before(value: ir.Value) -> bool:
+    """Is nothing but shifts between ``value`` and what it is chosen from?"""
+    while (producer := value.producer()) is not None and is_shift(producer) and producer.inputs[0]:
         value = producer.inputs[0]
-        producer = value.producer()
-    return value
+    return source(value) is value
 
 
 def _stays_in_accumulators(node: ir.Node, index: int) -> bool:

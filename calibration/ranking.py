@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edgevid.calibration.disk import write_text
 from edgevid.calibration.statistics import Estimate, Paired
+from edgevid.disk import write_text
 from edgevid.errors import ConfigError
 
 __all__ = ["Effect", "LayerEffect", "Ranking", "load_ranking", "save_ranking"]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgevid.calibration.ranking import Ranking
 from edgevid.errors import ConfigError
 
-__all__ = ["check_plot", "draw"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["check_plot", "draw", "figure"]
 
 _FORMATS = (".png", ".svg")
 _BAR, _LINE = "#34618f", "#c0392b"
@@ -38,14 +42,22 @@ def draw(ranking: Ranking, path: Path) -> None:
     check_plot(path)
     from matplotlib import rc_context
 
+    # The same data give the same file: no date, and names of elements by a fixed salt.
+    with rc_context({"svg.hashsalt": "edgevid"}):
+        metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
+        figure(ranking).savefig(path, dpi=120, metadata=metadata)
+
+
+def figure(ranking: Ranking) -> Figure:
+    """SQNR at the logits and the drop of top-1 with each layer alone in int8, the worst first."""
     # Not pyplot, which keeps every figure in a global list.
     from matplotlib.figure import Figure
 
     names = [layer.weight or layer.name for layer in ranking.layers]
     finite = [value for value in ranking.decibels.values() if math.isfinite(value)]
     highest = max(finite, default=0.0)
-    figure = Figure(figsize=(10, 1.8 + 0.22 * len(names)), layout="constrained")
-    noise, drop = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1))
+    drawn = Figure(figsize=(10, 1.8 + 0.22 * len(names)), layout="constrained")
+    noise, drop = drawn.subplots(1, 2, sharey=True, width_ratios=(2, 1))
     # What changes nothing gets the longest bar there is.
     rows = range(len(names))
     noise.barh(rows, [min(value, highest) for value in ranking.decibels.values()], color=_BAR)
@@ -66,6 +78,4 @@ def draw(ranking: Ranking, path: Path) -> None:
     else:
         drop.barh(rows, [100 - 100 * each.agreement.value for each in effects], color=_BAR)
         drop.set_xlabel(f"other first answers, % of {ranking.clips} clips")
-    # The same data give the same file: no date, and names of elements by a fixed salt.
-    with rc_context({"svg.hashsalt": "edgevid"}):
-        figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+    return drawn

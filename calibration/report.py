@@ -11,7 +11,7 @@ from pathlib import Path
 from edgevid.bench.results import LABELS
 from edgevid.calibration import plots
 from edgevid.calibration.comparison import Comparison, load_comparison
-from edgevid.calibration.disk import write_text
+from edgevid.disk import write_text
 
 __all__ = ["check_packages", "render", "write_report"]
 
@@ -45,7 +45,10 @@ def render(comparison: Comparison) -> str:
         "Accuracy against latency": plots.accuracy_against_latency(comparison),
         "Changed answers": plots.flips(comparison),
         "Change by class": plots.per_class(comparison),
-        "Sensitivity of the layers": plots.sensitivity(comparison.sensitivity),
+        **{
+            f"Sensitivity of the layers: {name}": plots.sensitivity(ranking)
+            for name, ranking in comparison.sensitivity.items()
+        },
     }
     used = {variant.label for variant in comparison.variants}
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(

@@ -63,7 +63,8 @@ def sensitivity(
         data: clips; of several views of a video the first counts. Labels are not needed.
         count: how many clips are enough, spread over the classes; all by default.
         threads: of ONNX Runtime.
-        partial: where an interrupted run is written down; it is not if not given.
+        partial: where the run is written down, so that it can be taken up; it is not if not given. Whoever
+            keeps the ranking removes it then.
         progress: is told the number of clips times layers.
 
     Raises:
@@ -77,7 +78,11 @@ def sensitivity(
     layers = [node for node in graph.graph if is_layer(node)]
     names = [str(node.name) for node in layers]
     hashed, runtime = graph_hash(graph), f"onnxruntime {installed_version('onnxruntime')}"
+    shape, batch = clip_shape(graph), batch_of(graph)
+    size = max(batch, int(_CHUNK_BYTES // np.prod(shape)) // batch * batch)
     settings = [edgevid.__version__, runtime, hashed, dict(thresholds), asdict(scheme), count, data.sha256]
+    # A chunk of another size would hold other clips than those that some layers are done with.
+    settings += [batch, size]
     key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
     tallies = (Tallies.load(partial, key) if partial else None) or Tallies.of(len(names) + 2)
     quantized = variant(quantize, graph, thresholds, scheme)
@@ -86,8 +91,6 @@ def sensitivity(
         variant(quantized, float_layers=names),
         quantized,
     ]
-    shape, batch = clip_shape(graph), batch_of(graph)
-    size = max(batch, int(_CHUNK_BYTES // np.prod(shape)) // batch * batch)
     total = min(count or len(data.labels), len(data.labels)) * len(variants)
 
     def logits(model: ir.Model, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -112,8 +115,6 @@ def sensitivity(
         LayerEffect(name=name, kind=_kind(node), weight=_weight(node), effect=effect)
         for name, node, effect in zip(names, layers, effects, strict=True)
     ]
-    if partial:
-        partial.unlink(missing_ok=True)
     return Ranking(
         edgevid=edgevid.__version__,
         runtime=runtime,

@@ -6,16 +6,19 @@ decided when the network is quantized.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
 import onnx_ir as ir
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edgevid.calibration.disk import write_text
+from edgevid.calibration.equalize import equalize
 from edgevid.calibration.graph_hash import graph_hash
-from edgevid.errors import ConfigError
+from edgevid.disk import write_text
+from edgevid.errors import ConfigError, GraphError
 
 __all__ = [
     "FEW_CLIPS",
@@ -27,6 +30,7 @@ __all__ = [
     "check_graph",
     "find_method",
     "load_table",
+    "names_hash",
     "save_table",
 ]
 
@@ -37,6 +41,9 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 FEW_CLIPS = 100
 """Ranges of fewer clips are warned about."""
+
+_NARROWEST = 1e-6
+"""A threshold of less than this share of the largest value comes from no method."""
 
 _SHOWN = 12
 """Digits of a hash that a message shows."""
@@ -53,11 +60,13 @@ class ClipRecord(_Record):
         name: its path, or what else tells it from the others.
         label: its class.
         sha256: of its pixels, ``uint8 [T, H, W, 3]``.
+        plain: all its pixels have one colour.
     """
 
     name: str
     label: int | None
     sha256: str
+    plain: bool = False
 
 
 class Range(_Record):
@@ -66,7 +75,8 @@ class Range(_Record):
     Attributes:
         amin: least value; 0 for a tensor that cannot be negative.
         amax: largest value.
-        threshold: the bound of ``|x|`` that the method chose; not above ``max(-amin, amax)``.
+        threshold: the bound of ``|x|`` that the method chose: at most ``max(-amin, amax)``, and 0
+            only where that is.
         digest: SHA-256 of the histogram, empty for a method without one.
         constant: nothing in it changes. Of tensors that cannot be negative the largest values
             of every channel in every frame are looked at.
@@ -84,6 +94,9 @@ class Range(_Record):
     def _ordered(self) -> Range:
         if self.amin > self.amax:
             raise ValueError(f"amin {self.amin:g} is above amax {self.amax:g}")
+        largest = max(-self.amin, self.amax)
+        if not _NARROWEST * largest <= self.threshold <= largest:
+            raise ValueError(f"a threshold of {self.threshold:g} for values up to {largest:g}")
         return self
 
 
@@ -97,9 +110,12 @@ class Table(_Record):
         method: how the thresholds were chosen.
         percentile: of the method of this name.
         stride: of the rows and columns that the histograms counted.
+        equalized: the network's channels were equalized first.
         clips: in the order in which they were averaged.
         skipped: videos that could not be read, and why.
         tensors: by name, in the order of the graph.
+        tensors_sha256: of their names in this order, which is what tells them apart: exporters name
+            tensors anew for every batch.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -109,9 +125,17 @@ class Table(_Record):
     method: Method
     percentile: float | None = Field(default=None, gt=0, le=100)
     stride: int | None = Field(default=None, ge=1, le=4)
+    equalized: bool = False
     clips: tuple[ClipRecord, ...] = Field(min_length=1)
     skipped: Mapping[str, str] = {}
     tensors: Mapping[str, Range] = Field(min_length=1)
+    tensors_sha256: str
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Table:
+        if self.tensors_sha256 != names_hash(self.tensors):
+            raise ValueError("the tensors were renamed, or are in another order than when it was written")
+        return self
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -127,10 +151,13 @@ class Table(_Record):
     def warnings(self) -> tuple[str, ...]:
         """What the user should know, in words."""
         found = []
-        if len(self.clips) < FEW_CLIPS:
-            found.append(
-                f"only {len(self.clips)} clips: ranges of fewer than {FEW_CLIPS} depend on which they are"
-            )
+        distinct = len({clip.sha256 for clip in self.clips})
+        if distinct < len(self.clips):
+            found.append(f"{len(self.clips) - distinct} of {len(self.clips)} clips are copies of others")
+        if distinct < FEW_CLIPS:
+            found.append(f"only {distinct} clips: ranges of fewer than {FEW_CLIPS} depend on which they are")
+        if plain := [clip.name for clip in self.clips if clip.plain]:
+            found.append(f"{len(plain)} clips are of one colour and show nothing, such as {plain[0]}")
         zero = [name for name, values in self.tensors.items() if values.zero]
         constant = [name for name, values in self.tensors.items() if values.constant and not values.zero]
         if zero:
@@ -138,6 +165,11 @@ class Table(_Record):
         if constant:
             found.append(f"the same in every clip: {', '.join(constant)}")
         return tuple(found)
+
+
+def names_hash(names: Iterable[str]) -> str:
+    """SHA-256 of names in their order."""
+    return hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()
 
 
 def find_method(name: str) -> Method:
@@ -164,6 +196,12 @@ def check_graph(table: Table, graph: ir.Model, where: object = None) -> None:
         ConfigError: they are of another one; both hashes are named.
     """
     found = graph_hash(graph)
+    if table.equalized and found != table.graph_sha256 and _fits_equalized(table, graph):
+        raise ConfigError(
+            "the calibration table is of the network after equalization",
+            where=where,
+            fix="compile with --equalize too, or calibrate without it",
+        )
     if found != table.graph_sha256:
         raise ConfigError(
             f"the calibration table is of network {table.graph_sha256[:_SHOWN]}, "
@@ -171,6 +209,13 @@ def check_graph(table: Table, graph: ir.Model, where: object = None) -> None:
             where=where,
             fix="calibrate this network: its weights, shifts, normalization or size differ",
         )
+
+
+def _fits_equalized(table: Table, graph: ir.Model) -> bool:
+    try:
+        return graph_hash(equalize(graph)) == table.graph_sha256
+    except GraphError:  # of a network without anything to equalize
+        return False
 
 
 def save_table(table: Table, path: str | Path) -> None:

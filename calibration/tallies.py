@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevid.calibration.chunks import Chunk
-from edgevid.calibration.disk import write_text
 from edgevid.calibration.ranking import Effect
 from edgevid.calibration.statistics import Estimate, paired, wilson
+from edgevid.disk import write_text
 
 __all__ = ["Tallies"]
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevid.errors import GraphError
+
 __all__ = ["largest", "least_scale", "quantize_bias", "quantize_weight", "scale_of"]
 
 _SMALLEST = np.float32(2.0**-100)
@@ -55,7 +57,18 @@ def least_scale(bias: NDArray[np.float32], input_scale: NDArray[np.float32]) -> 
 def quantize_bias(
     bias: NDArray[np.float32], weight_scale: NDArray[np.float32], input_scale: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Whole numbers and scales ``[channels]`` of the accumulators that a bias is added to."""
-    scale = (weight_scale * input_scale).astype(np.float32)
+    """Whole numbers and scales ``[channels]`` of the accumulators that a bias is added to.
+
+    Raises:
+        GraphError: a scale is beyond float32.
+    """
+    product = weight_scale.astype(np.float64) * np.float64(input_scale)
+    if not (product <= np.finfo(np.float32).max).all():
+        raise GraphError(
+            "the scales of weights and inputs multiply to more than float32 holds",
+            fix="keep this layer in float, with --keep-float: its weights or its inputs are huge",
+        )
+    # Where it vanishes `least_scale` has seen to it that the bias is zero.
+    scale = np.maximum(product, np.finfo(np.float32).tiny).astype(np.float32)
     top = np.iinfo(np.int32).max
     return np.rint(bias.astype(np.float64) / scale).clip(-top, top).astype(np.int32), scale

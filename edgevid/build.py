@@ -59,6 +59,7 @@ def build(graph: ir.Model, name: str, batch: int, request: Plan, folder: Path) -
         batch=batch,
         lowering=name,
         settings=request.settings,
+        tuning=request.tuning,
     )
     return targets.find(request.device.target).compile(graph, options)
 

@@ -114,7 +114,7 @@ class Bundle:
         return find_target(artifact.target).open(artifact, settings)
 
     def expectations(self) -> list[Expectation]:
-        """The recorded clips and the float reference's logits for them."""
+        """The recorded clips and the reference's logits for them: of the float graph, or of the int8 one."""
         shape = self.artifact().input.shape[1:]
         classes = self.artifact().output.shape[1:]
         found = []

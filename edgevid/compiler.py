@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +16,10 @@ import edgevid
 from edgevid import targets
 from edgevid.build import build, lowered, open_here, open_reference
 from edgevid.bundle import Bundle, check_place, new_bundle, save_expectation, seal, sha256
-from edgevid.contract import RunSettings
+from edgevid.contract import RunSettings, Tuning
 from edgevid.errors import ConfigError
-from edgevid.graph.verify import Expectation, Verification, verify
-from edgevid.int8 import TABLE, Int8, layer_records, same_as_graph
+from edgevid.graph.verify import Verification
+from edgevid.int8 import TABLE, Int8, layer_records
 from edgevid.manifest import (
     ArtifactRecord,
     CheckRecord,
@@ -32,6 +31,7 @@ from edgevid.manifest import (
     Status,
 )
 from edgevid.plan import Plan, plan
+from edgevid.proof import Proof, int8_proof
 from edgevid.source import Say, Source, open_source
 from edgevid.targets import onnxruntime as reference_target
 
@@ -45,7 +45,7 @@ __all__ = ["compile_checkpoint"]
 
 
 def compile_checkpoint(
-    checkpoint: str | os.PathLike[str] | Checkpoint,
+    checkpoint: str | os.PathLike[str] | Checkpoint | Source,
     output: str | os.PathLike[str],
     *,
     device: str = "host",
@@ -54,14 +54,15 @@ def compile_checkpoint(
     batches: Sequence[int] = (1,),
     settings: RunSettings | None = None,
     int8: Int8 | None = None,
+    tuning: Tuning | None = None,
     say: Say = lambda _: None,
     **flags: Any,
 ) -> Bundle:
     """Compile a checkpoint or an ONNX file for a device and prove the result.
 
     Args:
-        checkpoint: a file of any layout that `edgevid.checkpoints` knows, one read already, or
-            an ONNX file of any exporter.
+        checkpoint: a file of any layout that `edgevid.checkpoints` knows, one read already, an
+            ONNX file of any exporter, or what `edgevid.source.open_source` made of one of these.
         output: where the bundle goes; an older bundle there is replaced in one step.
         device: a profile's name, see ``edgevid devices``.
         precision: fp32, bf16, fp16 or int8, as the device has it.
@@ -69,6 +70,7 @@ def compile_checkpoint(
         batches: one artifact for each.
         settings: threads, streams and hint that are written into the bundle.
         int8: what int8 needs: clips to calibrate with, or a table of ranges.
+        tuning: how kernels are chosen where a target has a choice; by a static rank if None.
         say: is told each step.
         flags: what the file does not say, as for `edgevid.checkpoints.read` or, of an ONNX file,
             for `edgevid.foreign.read_foreign`.
@@ -81,7 +83,9 @@ def compile_checkpoint(
     """
     place = Path(output).expanduser().absolute()
     check_place(place)
-    request = plan(device, precision, lowering=lowering, batches=batches, settings=settings, int8=int8)
+    request = plan(
+        device, precision, lowering=lowering, batches=batches, settings=settings, int8=int8, tuning=tuning
+    )
     source = open_source(checkpoint, say=say, **flags)
     if source.batch is not None and set(request.batches) != {source.batch}:
         raise ConfigError(
@@ -103,13 +107,17 @@ def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
     graph = with_uint8_clips(source.graph(1), source.normalization)
     say("running the float32 reference and its negative controls")
     golden = choose_golden(graph, open_reference, request.precision)
-    names = [save_expectation(draft, part) for part in golden.expectations]
     recipe = _recipe(draft, graph, source, request, say)
+    proof = Proof(golden.expectations)
+    if recipe is not None:
+        say("comparing the int8 graph with float")
+        proof = int8_proof(recipe, graph, golden.expectations, open_reference)
+    names = [save_expectation(draft, part) for part in proof.recorded]
     records = []
     for batch in request.batches:
         if batch > 1:
             graph = with_uint8_clips(source.graph(batch), source.normalization)
-        records.append(_compile_batch(draft, graph, batch, request, golden.expectations, recipe, say))
+        records.append(_compile_batch(draft, graph, batch, request, proof, recipe, say))
     seal(
         draft,
         _manifest(
@@ -176,7 +184,7 @@ def _compile_batch(
     graph: ir.Model,
     batch: int,
     request: Plan,
-    expected: Sequence[Expectation],
+    proof: Proof,
     recipe: Recipe | None,
     say: Say,
 ) -> ArtifactRecord:
@@ -193,10 +201,8 @@ def _compile_batch(
     if request.capability.executes:
         say(f"verifying batch {batch}")
         with runtime.open(artifact) as session:
-            result = verify(session, expected, request.precision)
+            result = proof.of(session, request.precision)
             if recipe is not None:
-                same = same_as_graph(session, graph, expected, partial(open_reference, batch=batch))
-                result = replace(result, checks=(*result.checks, same))
                 layers = layer_records(session.layers(), recipe.float_layers)
         result.raise_if_failed(f"{request.device.name}, batch {batch}, lowering {name}")
         checks = check_records(result)
@@ -209,6 +215,7 @@ def _compile_batch(
         output=artifact.output,
         checks=list(checks),
         layers=layers,
+        notes=list(artifact.notes),
     )
 
 

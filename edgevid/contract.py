@@ -11,7 +11,7 @@ shape ``[N, classes]``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +43,7 @@ __all__ = [
     "Sourced",
     "Target",
     "TensorSpec",
+    "Tuning",
 ]
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
@@ -123,7 +124,8 @@ class TensorSpec:
 class RunSettings:
     """How a session uses the device.
 
-    ``None`` leaves the choice to the runtime. ``hint`` is what the runtime optimizes for.
+    ``None`` leaves the choice to the runtime. ``hint`` is what the runtime optimizes for. ``on`` is
+    the address of a device behind a network, as ``rpc://host:port/key``; empty for this machine.
 
     Raises:
         ConfigError: a number of threads or streams that no machine has, or an unknown hint.
@@ -132,6 +134,7 @@ class RunSettings:
     threads: int | None = None
     streams: int | None = None
     hint: Literal["latency", "throughput"] = "latency"
+    on: str = ""
 
     def __post_init__(self) -> None:
         for name in ("threads", "streams"):
@@ -205,6 +208,7 @@ class Capability:
         lowerings: names of the shift lowerings to try for one clip, the default first.
         batch_lowerings: the same for several clips.
         scheme: of int8 graphs; None where there is no int8.
+        tunes: there is a choice of kernels that can be measured.
     """
 
     compiles: bool
@@ -218,6 +222,7 @@ class Capability:
     lowerings: tuple[str, ...]
     batch_lowerings: tuple[str, ...]
     scheme: Scheme | None = None
+    tunes: bool = False
 
 
 @dataclass(frozen=True)
@@ -238,6 +243,26 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """How a target that has a choice of kernels finds the fastest.
+
+    Attributes:
+        measure: time candidates on the device; else only what ``records`` holds is used.
+        records: file of what was measured before, here or elsewhere; a target's own if None.
+        budget: seconds of measuring.
+        boards: addresses of devices behind a network, as ``rpc://host:port/key``; several share
+            the work. This machine if empty.
+        progress: is told how many operations are done, of how many.
+    """
+
+    measure: bool = False
+    records: Path | None = None
+    budget: float = 180.0
+    boards: tuple[str, ...] = ()
+    progress: Callable[[int, int], None] = lambda done, total: None
+
+
+@dataclass(frozen=True)
 class CompileOptions:
     """What `Target.compile` is asked for. ``folder`` exists and is empty."""
 
@@ -247,11 +272,15 @@ class CompileOptions:
     batch: int = 1
     lowering: str = ""
     settings: RunSettings = RunSettings()
+    tuning: Tuning | None = None
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """One compiled network on disk: a folder that its runtime opens without edgevid."""
+    """One compiled network on disk: a folder that its runtime opens without edgevid.
+
+    ``notes`` are what a reader of the compile report should know of how it was made.
+    """
 
     target: str
     folder: Path
@@ -262,6 +291,7 @@ class Artifact:
     input: TensorSpec
     output: TensorSpec
     settings: RunSettings = RunSettings()
+    notes: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -280,6 +310,10 @@ class Session(Protocol):
     @property
     def output(self) -> TensorSpec:
         """The logits it returns."""
+
+    @property
+    def emulated(self) -> bool:
+        """The device behind it is emulated: what it computes counts, how long it takes does not."""
 
     def run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
         """Logits ``[N, classes]`` of a clip of exactly ``input.shape`` and ``input.dtype``.

@@ -1,22 +1,16 @@
-"""The int8 part of the journey: ranges, the quantized graph, and the proof that it was kept.
-
-A runtime that takes Q/DQ pairs may still compute something else of them, silently, or leave
-layers in float. So what it computes is held to ONNX Runtime's result for the same graph,
-operation by operation, and its layers are counted.
-"""
+"""The int8 part of the journey: what is asked for, ranges, the quantized graph, and its layers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgevid.calibration.points import layers_named, points
 from edgevid.calibration.table import Method, Table, check_graph, load_table
-from edgevid.contract import Layer, Scheme, Session
+from edgevid.contract import Layer, Scheme
 from edgevid.errors import ConfigError
-from edgevid.graph.verify import Check, Expectation, compare, run_all
 from edgevid.manifest import LayerRecord
 
 if TYPE_CHECKING:
@@ -34,17 +28,12 @@ __all__ = [
     "layer_records",
     "opened",
     "quantized",
-    "same_as_graph",
     "table_for",
     "thresholds_for",
 ]
 
 TABLE = "calibration.json"
 """Where a bundle keeps the ranges that it was made with."""
-
-SAME_SQNR = 20.0
-"""dB between a runtime and ONNX Runtime on one int8 graph. They round at other places; what was
-seen to be computed wrongly is below 15 dB."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +112,10 @@ def opened(given: Path | Data, source: Source, **options: Any) -> Data:
     return open_videos(given, source.sampling, labels=source.labels, **options)
 
 
-def table_for(request: Int8, graph: ir.Model, clips: Data | None) -> Table:
+def table_for(request: Int8, graph: ir.Model, clips: Data | None, *, equalized: bool = False) -> Table:
     """The ranges of a canonical float graph of one clip: those given, or what ``clips`` show.
+
+    ``equalized`` says that `edgevid.calibration.equalize.equalize` made the graph.
 
     Raises:
         ConfigError: the table is damaged or of another network; the data do not fit.
@@ -134,7 +125,14 @@ def table_for(request: Int8, graph: ir.Model, clips: Data | None) -> Table:
     from edgevid.calibration.calibrate import calibrate
 
     if clips is not None:
-        return calibrate(graph, clips, method=request.method, count=request.clips, progress=request.progress)
+        return calibrate(
+            graph,
+            clips,
+            method=request.method,
+            count=request.clips,
+            equalized=equalized,
+            progress=request.progress,
+        )
     given = request.calibration
     table = load_table(given) if isinstance(given, Path) else given
     assert isinstance(table, Table)
@@ -197,27 +195,6 @@ def kept_in_float(graph: ir.Model, request: Int8) -> dict[str, str]:
     """
     named = layers_named(graph, request.float_layers)
     return {name: request.float_layers[word] for name, word in named.items()}
-
-
-def same_as_graph(
-    session: Session,
-    graph: ir.Model,
-    expected: Sequence[Expectation],
-    open_simulation: Callable[[ir.Model], Session],
-) -> Check:
-    """Does a session compute what ONNX Runtime makes of the quantized graph?"""
-    worst = None
-    with open_simulation(graph) as simulation:
-        for part in expected:
-            difference = compare(run_all(session, part.clips), run_all(simulation, part.clips))
-            if worst is None or difference.sqnr < worst.sqnr:
-                worst = difference
-    assert worst is not None
-    return Check(
-        "onnxruntime computes the same from the int8 graph",
-        worst.sqnr >= SAME_SQNR,
-        f"SQNR {worst.sqnr:.1f} dB, at least {SAME_SQNR:.0f} dB is wanted; {worst}",
-    )
 
 
 def layer_records(layers: Sequence[Layer], float_layers: Mapping[str, str]) -> list[LayerRecord]:

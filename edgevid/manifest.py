@@ -139,6 +139,7 @@ class ArtifactRecord(_Record):
     output: TensorSpec
     checks: list[CheckRecord] = []
     layers: list[LayerRecord] = []
+    notes: list[str] = []
 
     def artifact(self, folder: Path, manifest: Manifest) -> Artifact:
         """As the target takes it."""

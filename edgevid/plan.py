@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgevid import targets
-from edgevid.contract import Capability, Device, Precision, RunSettings
+from edgevid.contract import Capability, Device, Precision, RunSettings, Tuning
 from edgevid.errors import ConfigError, LoweringError, MissingDependencyError
 from edgevid.int8 import Int8
 from edgevid.targets._profiles import device as find_device
@@ -29,6 +29,7 @@ class Plan:
     lowering: str
     settings: RunSettings
     int8: Int8 | None = None
+    tuning: Tuning | None = None
 
 
 def plan(
@@ -39,6 +40,7 @@ def plan(
     batches: Sequence[int] = (1,),
     settings: RunSettings | None = None,
     int8: Int8 | None = None,
+    tuning: Tuning | None = None,
 ) -> Plan:
     """Check a request against the device.
 
@@ -83,5 +85,11 @@ def plan(
             where="--calibration",
             fix="leave it out, or give --precision int8",
         )
+    if tuning is not None and not capability.tunes:
+        raise ConfigError(
+            f"{found.target} has no choice of kernels to measure",
+            where="--tune",
+            fix="leave it out, or compile for a device of tvm: see 'edgevid devices'",
+        )
     unique = tuple(sorted(set(batches)))
-    return Plan(found, capability, checked, unique, lowering, settings or RunSettings(), int8)
+    return Plan(found, capability, checked, unique, lowering, settings or RunSettings(), int8, tuning)

@@ -10,7 +10,11 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgevid.calibration.bias_correction import Corrections, bias_corrections
+from edgevid.calibration.chunks import chunks, clip_shape
 from edgevid.calibration.data import Data
 from edgevid.calibration.equalize import equalize
 from edgevid.calibration.logits_sqnr import logits_sqnr
@@ -35,6 +39,9 @@ EFFECT_CLIPS = 100
 
 _EQUALIZED, _CORRECTED = "cross-layer equalization", "bias correction"
 
+JUDGED_CLIPS = 8
+"""Clips that must be close to float in every compile."""
+
 RANKING_CLIPS = 32
 """Clips that layers are ranked on: on the demonstration their order has a rank correlation of 0.98 with
 that on 256."""
@@ -52,6 +59,7 @@ class Recipe:
         float_layers: name of each layer that stays in float to the reason.
         passes: what was done, with its effect.
         drop: of top-1 on labelled videos; None if none was asked for.
+        clips: some that were calibrated with, or else some of the labelled ones; None without either.
     """
 
     table: Table
@@ -61,6 +69,7 @@ class Recipe:
     float_layers: Mapping[str, str] = field(default_factory=dict)
     passes: tuple[PassRecord, ...] = ()
     drop: DropRecord | None = None
+    clips: NDArray[np.uint8] | None = None
 
     def apply(self, graph: ir.Model) -> ir.Model:
         """The int8 form of a canonical float graph of any batch, as `edgevid.int8.quantized` writes it.
@@ -128,7 +137,13 @@ def find_recipe(
         recipe = _corrected(recipe, graph, clips, request, say)
     if labelled is not None and request.max_drop is not None:
         recipe = _within(recipe, graph, labelled, request, open_float, open_int8, measured_with, say)
-    return recipe
+    return replace(recipe, clips=_some_of(labelled if clips is None else clips, graph))
+
+
+def _some_of(data: Data | None, graph: ir.Model) -> NDArray[np.uint8] | None:
+    if data is None:
+        return None
+    return next(chunks(data, clip_shape(graph), JUDGED_CLIPS, count=JUDGED_CLIPS)).clips
 
 
 def _equalized(
@@ -146,7 +161,7 @@ def _equalized(
         return Recipe(table_for(request, after, None), scheme, True, {}, kept, (unmeasured,))
     before = Recipe(table_for(request, graph, clips), scheme, float_layers=kept)
     say("finding the ranges again, of equalized channels")
-    recipe = replace(before, table=table_for(request, after, clips), equalized=True)
+    recipe = replace(before, table=table_for(request, after, clips, equalized=True), equalized=True)
     return _with_effect(_EQUALIZED, recipe, before, graph, clips)
 
 

@@ -73,19 +73,25 @@ def steps() -> Iterator[Steps]:
         yield Steps(console, status)
 
 
-def bundle(made: Bundle) -> None:
-    """A freshly compiled bundle."""
+_SHIFT = {"none": "no shift", "function": "shift kept as an operation"}
+"""How a bundle's shift is spoken of where it was not lowered."""
+
+
+def bundle(made: Bundle, *, every_layer: bool = False) -> None:
+    """A freshly compiled bundle; of its layers those that are not int8, or every one."""
     facts, console = made.manifest, out()
     title = f"{facts.device_title}, {facts.precision}, {facts.runtime}"
     console.print(f"[bold]{escape(str(made.path))}[/]: {escape(title)}")
     for artifact in facts.artifacts:
-        how = "no shift" if artifact.lowering == "none" else f"shift as {artifact.lowering}"
+        how = _SHIFT.get(artifact.lowering, f"shift as {artifact.lowering}")
         console.print(f"  batch {artifact.batch}: {how}")
         for check in artifact.checks:
             console.print(
                 f"    {'ok' if check.passed else 'FAILED'}  {check.name}: {check.detail}", markup=False
             )
-        _layers(console, artifact)
+        _layers(console, artifact, every_layer)
+        for note in artifact.notes:
+            console.print(f"    note: {note}", markup=False)
     reference = facts.reference
     if reference.shift_removed is not None and reference.shift_swapped is not None:
         console.print(
@@ -104,7 +110,7 @@ def bundle(made: Bundle) -> None:
     console.print(f"  status: [bold]{facts.status}[/]")
 
 
-def _layers(console: Console, artifact: ArtifactRecord) -> None:
+def _layers(console: Console, artifact: ArtifactRecord, every_layer: bool) -> None:
     """How many layers are in int8, and by name why the others are not."""
     for kind, plural in (("Conv", "convolutions"), ("Dense", "dense layers")):
         layers = [layer for layer in artifact.layers if layer.kind == kind]
@@ -112,8 +118,9 @@ def _layers(console: Console, artifact: ArtifactRecord) -> None:
             integer = sum(layer.precision == "int8" for layer in layers)
             console.print(f"    {integer} of {len(layers)} {plural} in int8")
         for layer in layers:
-            if layer.precision != "int8":
-                console.print(f"      {layer.name} in {layer.precision}: {layer.reason}", markup=False)
+            if every_layer or layer.precision != "int8":
+                why = f": {layer.reason}" if layer.reason else ""
+                console.print(f"      {layer.name} in {layer.precision} ({layer.kernel}){why}", markup=False)
 
 
 def _quantization(console: Console, made: QuantizationRecord) -> None:

@@ -76,12 +76,12 @@ def is_onnx(path: str | os.PathLike[str]) -> bool:
 
 
 def open_source(
-    given: str | os.PathLike[str] | Checkpoint, *, say: Say = lambda _: None, **flags: Any
+    given: str | os.PathLike[str] | Checkpoint | Source, *, say: Say = lambda _: None, **flags: Any
 ) -> Source:
     """Read a checkpoint or an ONNX file.
 
     Args:
-        given: the file, or a checkpoint that was read already.
+        given: the file, a checkpoint that was read already, or a source, which is returned.
         say: is told each step.
         flags: see `edgevid.checkpoints.read` and `edgevid.foreign.read_foreign`.
 
@@ -91,12 +91,12 @@ def open_source(
     """
     from edgevid.checkpoints import Checkpoint, read
 
-    if isinstance(given, Checkpoint):
+    if isinstance(given, Checkpoint | Source):
         if flags:
             raise ConfigError(
                 f"flags for a checkpoint that was read already: {', '.join(flags)}", fix="give them to read()"
             )
-        return _of_checkpoint(given, say)
+        return given if isinstance(given, Source) else _of_checkpoint(given, say)
     if is_onnx(given):
         return _of_onnx(Path(given), say, flags)
     say(f"reading {os.fspath(given)}")

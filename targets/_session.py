@@ -10,10 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from edgevid.contract import Artifact, Layer, TensorSpec
-from edgevid.errors import TargetError
+from edgevid.contract import Artifact, Layer, RunSettings, TensorSpec
+from edgevid.errors import ConfigError, TargetError
 
-__all__ = ["CheckedSession"]
+__all__ = ["CheckedSession", "refuse_boards"]
+
+
+def refuse_boards(target: str, settings: RunSettings) -> None:
+    """Raise `ConfigError` for a device behind a network, of a target that reaches none."""
+    if settings.on:
+        raise ConfigError(
+            f"{target} runs on this machine only",
+            where=f"--on {settings.on}",
+            fix="leave --on out, or compile for a device of tvm: see 'edgevid devices'",
+        )
 
 
 class CheckedSession(ABC):
@@ -32,6 +42,11 @@ class CheckedSession(ABC):
     def output(self) -> TensorSpec:
         """The logits it returns."""
         return self.artifact.output
+
+    @property
+    def emulated(self) -> bool:
+        """Never on this machine."""
+        return False
 
     def run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
         """Logits of a clip of exactly the input's shape and type."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings
 from edgevid.errors import TargetError
 from edgevid.targets._artifact import describe
-from edgevid.targets._session import CheckedSession
+from edgevid.targets._session import CheckedSession, refuse_boards
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -69,6 +69,7 @@ class NullTarget:
 
     def open(self, artifact: Artifact, settings: RunSettings | None = None) -> NullSession:
         """Open the shapes."""
+        refuse_boards(self.name, settings or artifact.settings)
         try:
             json.loads(artifact.path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

@@ -21,7 +21,7 @@ from edgevid.targets._artifact import describe
 from edgevid.targets._example import write_example
 from edgevid.targets._install import installed_version, require
 from edgevid.targets._schemes import SCHEMES
-from edgevid.targets._session import CheckedSession
+from edgevid.targets._session import CheckedSession, refuse_boards
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -125,7 +125,9 @@ class OnnxRuntimeTarget:
 
     def open(self, artifact: Artifact, settings: RunSettings | None = None) -> OnnxRuntimeSession:
         """Open on this machine's CPU."""
-        return OnnxRuntimeSession(artifact, settings or artifact.settings)
+        settings = settings or artifact.settings
+        refuse_boards(self.name, settings)
+        return OnnxRuntimeSession(artifact, settings)
 
 
 def evaluate(model: ir.Model, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:

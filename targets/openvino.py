@@ -33,7 +33,7 @@ from edgevid.targets._blocked_layout import fits_blocked_layout, force_blocked_l
 from edgevid.targets._example import write_example
 from edgevid.targets._install import installed_version, require
 from edgevid.targets._schemes import SCHEMES
-from edgevid.targets._session import CheckedSession
+from edgevid.targets._session import CheckedSession, refuse_boards
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -206,13 +206,17 @@ class OpenVinoTarget:
 
     def open(self, artifact: Artifact, settings: RunSettings | None = None) -> OpenVinoSession:
         """Open on this machine's CPU; compiling its kernels takes a second or two."""
-        return OpenVinoSession(artifact, settings or artifact.settings)
+        settings = settings or artifact.settings
+        refuse_boards(self.name, settings)
+        return OpenVinoSession(artifact, settings)
 
 
 def _scheme(device: Device) -> Scheme:
     """With weights of 7 bits where the CPU sums products of bytes in 16 bits, which saturate."""
     vnni = not _VNNI.isdisjoint(device.isa)
-    if device.is_this_machine and os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _ISA_WITHOUT_VNNI:
+    # oneDNN reads the second name where the first one is not set.
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA", "")
+    if device.is_this_machine and allowed.upper() in _ISA_WITHOUT_VNNI:
         vnni = False
     return replace(SCHEMES["openvino"], weight_bits=8 if vnni else 7)
 

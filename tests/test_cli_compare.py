@@ -12,6 +12,7 @@ import pytest
 
 from edgevid.cli import app
 from edgevid.demo import write_videos
+from edgevid.errors import ConfigError
 
 EDGEVID = [sys.executable, "-c", "from edgevid.cli import main; main()"]
 
@@ -50,6 +51,43 @@ def edgevid(*arguments, **options):
     return subprocess.run(
         [*EDGEVID, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False, **options
     )
+
+
+@pytest.fixture(scope="module")
+def ranking(tiny_checkpoint, videos, tmp_path_factory):
+    path = tmp_path_factory.mktemp("ranking") / "r.json"
+    words = (tiny_checkpoint, "--calibration", videos, "--count", 2, "-o", path)
+    done = edgevid("sensitivity", *words, "--device", "tensorrt-simulated")
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def test_the_sensitivity_of_the_layers_stands_on_the_page(
+    invoke, tiny_bundle, swapped, videos, ranking, tmp_path
+):
+    words = ("compare", tiny_bundle, swapped, "--data", videos, "--no-latency")
+    page = tmp_path / "c.html"
+    code, _, _ = invoke(*words, "--sensitivity", f"swapped.bundle={ranking}", "--html", page)
+    assert code == 0
+    assert "Sensitivity of the layers: swapped.bundle" in page.read_text()
+    with pytest.raises(ConfigError, match="no network is named other") as caught:
+        app([str(w) for w in (*words, "--sensitivity", f"other={ranking}")])
+    assert "swapped.bundle" in caught.value.fix
+
+
+def test_the_sensitivity_of_another_network_is_refused(
+    tiny_checkpoint, tiny_bundle, videos, ranking, tmp_path
+):
+    from edgevid.calibration.clips import Arrays
+    from edgevid.compiler import compile_checkpoint
+    from edgevid.int8 import Int8
+
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 4, 32, 32, 3)).astype(np.uint8)
+    request = {"device": "tensorrt-simulated", "precision": "int8", "int8": Int8(Arrays(pixels))}
+    int8 = compile_checkpoint(tiny_checkpoint, tmp_path / "int8", first="past", **request)
+    words = ("compare", tiny_bundle, int8.path, "--data", videos, "--sensitivity", f"int8={ranking}")
+    with pytest.raises(ConfigError, match="of another network than int8"):
+        app([str(word) for word in words])
 
 
 def test_compare_writes_a_table_json_and_a_page(tiny_bundle, swapped, videos, tmp_path):

@@ -132,12 +132,16 @@ def test_the_flags_of_compile_reach_the_bundle(videos, tmp_path):
     flags = ("--equalize", "--correct-bias", "--max-drop", 30, "--data", full)
     done = edgevid(
         *("compile", checkpoint("tsm"), "-o", tmp_path / "b", "--precision", "int8", *SIMULATED),
-        *("--calibration", full, *flags),
+        *("--calibration", full, *flags, "--json"),
     )
     made = Bundle.open(tmp_path / "b").manifest.quantization
     assert [step.name for step in made.passes] == ["cross-layer equalization", "bias correction"]
     assert (made.drop.limit, made.drop.videos, made.drop.verdict) == (0.3, 16, "within")
-    assert "top-1 drop" in done.stdout
+    told = json.loads(done.stdout)
+    assert told["quantization"]["drop"]["videos"] == 16
+    layers = told["artifacts"][0]["layers"]
+    assert len(layers) == 53
+    assert {layer["precision"] for layer in layers} == {"int8"}
 
 
 def test_a_table_of_equalized_channels_is_another_one(tiny_checkpoint, videos, table, tmp_path):

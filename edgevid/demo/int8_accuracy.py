@@ -25,7 +25,7 @@ from edgevid.demo.evaluate import SEED
 from edgevid.demo.generated import Generated
 from edgevid.demo.int8_bundles import CALIBRATION_CLIPS, DEVICES, METHODS, NNCF, SPOILT, compile_all
 
-__all__ = ["claims", "main"]
+__all__ = ["claims", "main", "run_with_isa"]
 
 MOST_DROP, LEAST_AGREEMENT, LEAST_SQNR = 0.005, 0.98, 20.0
 
@@ -80,7 +80,7 @@ def _between(found: Comparison, name: str, other: str) -> Paired:
     return paired(lost, gained, len(rights))
 
 
-def _with_isa(isa: str, folder: Path, options: Sequence[str]) -> int:
+def run_with_isa(isa: str, folder: Path, options: Sequence[str]) -> int:
     """The same by processes whose CPU has no newer instructions than ``isa``."""
     print(f"\nONEDNN_MAX_CPU_ISA={isa}", flush=True)
     command = [sys.executable, "-m", "edgevid.demo.int8_accuracy", str(folder / isa), "--device", "host"]
@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     worst = 0 if all(claim.met for claim in shown) else 1
     inherited = ["--count", str(chosen.count), "--clips", str(chosen.clips)]
     inherited += [word for method in methods for word in ("--method", method)]
-    return max([worst, *(_with_isa(isa, chosen.folder, inherited) for isa in chosen.isa)])
+    return max([worst, *(run_with_isa(isa, chosen.folder, inherited) for isa in chosen.isa)])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings
 from edgevid.errors import ConfigError
-from edgevid.graph.lower import KEEP
 from edgevid.targets._artifact import describe
 from edgevid.targets._example import write_example
 from edgevid.targets._install import installed_version, require
@@ -17,15 +16,16 @@ from edgevid.targets.tvm.cpus import Cpu, cpu
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from edgevid.targets.tvm.rpc import RpcSession
     from edgevid.targets.tvm.session import TvmSession
 
 __all__ = ["TvmTarget", "cpu_of"]
 
 _EXAMPLE = """
-import tvm
-from tvm import relax
+import tvm  # TVM_USE_RUNTIME_LIB=1 in the environment leaves its compiler out
 
-machine = relax.VirtualMachine(tvm.runtime.load_module(str(here / {entry!r})), tvm.cpu())
+machine = tvm.runtime.load_module(str(here / {entry!r}))["vm_load_executable"]()
+machine["vm_initialization"](1, 0, 2)  # a CPU, the first one, pooled memory
 logits = machine["main"](tvm.runtime.tensor(clip)).numpy()
 """
 
@@ -58,14 +58,15 @@ class TvmTarget:
             missing=missing,
             opset=20,
             forbidden_ops=frozenset(),
-            lowerings=(KEEP,),
-            batch_lowerings=(KEEP,),
+            lowerings=("function",),
+            batch_lowerings=("function",),
             scheme=SCHEMES.get(self.name) if "int8" in device.precisions else None,
+            tunes=True,
         )
 
     def default_lowering(self, graph: ir.Model, device: Device, precision: Precision, batch: int) -> str:
         """None: kernels read the shifted frame directly."""
-        return KEEP
+        return "function"
 
     def compile(self, graph: ir.Model, options: CompileOptions) -> Artifact:
         """Write ``model.so``.
@@ -76,14 +77,16 @@ class TvmTarget:
         """
         require("tvm", "tvm")
         from edgevid.targets.tvm.assemble import assemble, build
+        from edgevid.targets.tvm.byte_type import with_byte_type
         from edgevid.targets.tvm.cross import export
+        from edgevid.targets.tvm.kernels._dot import activation_type
         from edgevid.targets.tvm.layer_list import list_layers, save_list
         from edgevid.targets.tvm.read_graph import read_graph
         from edgevid.targets.tvm.tiles import choose_tiles
 
         machine = cpu_of(options.device)
         artifact = describe(self.name, "model.so", graph, options)
-        network = read_graph(graph, machine.lanes)
+        network = with_byte_type(read_graph(graph, machine.lanes), activation_type(machine.dot))
         choice = choose_tiles(network, machine, options.tuning, here=options.device.is_this_machine)
         module = assemble(network, machine, artifact.output.shape, choice.kernels)
         export(build(module, machine), machine, artifact.path)
@@ -91,11 +94,21 @@ class TvmTarget:
         write_example(artifact, _EXAMPLE)
         return replace(artifact, notes=choice.notes)
 
-    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> TvmSession:
-        """Open on this machine's CPU."""
+    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> TvmSession | RpcSession:
+        """Open on this machine's CPU, or on the board that the settings name.
+
+        Raises:
+            TargetError: no such board, or it refuses.
+        """
+        settings = settings or artifact.settings
+        if settings.on:
+            from edgevid.targets.tvm.rpc import RpcSession
+            from edgevid.targets.tvm.tracker import parse_place
+
+            return RpcSession(artifact, parse_place(settings.on), settings)
         from edgevid.targets.tvm.session import TvmSession
 
-        return TvmSession(artifact, settings or artifact.settings)
+        return TvmSession(artifact, settings)
 
 
 def cpu_of(device: Device) -> Cpu:

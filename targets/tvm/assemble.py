@@ -1,4 +1,4 @@
-"""From layers to one module: a kernel for each distinct operation, and a function that calls them."""
+"""From layers to one module: a function for each distinct kernel, and one that calls them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import tvm
 from tvm import relax
 
 from edgevid.targets.tvm.cpus import Cpu
+from edgevid.targets.tvm.fallback import add_function
 from edgevid.targets.tvm.kernels.choose import Kernel, candidates
-from edgevid.targets.tvm.fallback import relax_function
 from edgevid.targets.tvm.network import Fallback, Frames, Layer, Network, Operation, sources_of
 
 __all__ = ["Module", "assemble", "build"]
@@ -22,10 +22,17 @@ ENTRY = "main"
 
 @dataclass(frozen=True)
 class Module:
-    """What TVM compiles, and which kernel stands for which layer."""
+    """What TVM compiles, and which function stands for which layer.
+
+    Attributes:
+        functions: of TVM.
+        kernels: by the layer's name, the function's name and the kernel.
+        fallbacks: of layers without a kernel, the name of the function that TVM makes.
+    """
 
     functions: Any
     kernels: Mapping[str, tuple[str, Kernel]]
+    fallbacks: Mapping[str, str]
 
 
 def assemble(
@@ -46,37 +53,39 @@ def assemble(
         TargetError: an operation without a kernel.
     """
     builder = relax.BlockBuilder()
-    kernels: dict[Operation, tuple[str, Kernel, Any]] = {}
+    kernels: dict[tuple[Any, ...], tuple[str, Any]] = {}
     first = network.activations[network.input]
     assert isinstance(first, Frames)
     shape = (first.clips, first.segments, first.height, first.width, first.channels)
     clips = relax.Var("clips", relax.TensorType(shape, first.dtype))
     values: dict[str, Any] = {}
     used: dict[str, tuple[str, Kernel]] = {}
+    functions: dict[Fallback, tuple[str, Any]] = {}
+    fallbacks: dict[str, str] = {}
     with builder.function(ENTRY, [clips]):
         with builder.dataflow():
             values[network.input] = builder.emit(relax.op.reshape(clips, relax.ShapeExpr(list(first.shape))))
-            functions: dict[Fallback, Any] = {}
             for layer in network.layers:
                 operation = layer.operation
                 inputs = _inputs(builder, layer, values)
                 if isinstance(operation, Fallback):
                     if operation not in functions:
-                        name = f"{operation.operator.lower()}_{len(functions)}"
-                        functions[operation] = builder.add_func(relax_function(operation), name)
-                    values[layer.output] = builder.emit(relax.Call(functions[operation], inputs))
+                        name = f"tvm_{operation.operator.lower()}_{len(functions)}"
+                        functions[operation] = name, add_function(builder, operation, name)
+                    fallbacks[layer.name], called = functions[operation]
+                    values[layer.output] = builder.emit(relax.Call(called, inputs))
                     continue
-                if operation not in kernels:
-                    kernel = (chosen or {}).get(operation) or candidates(operation, cpu)[0]
+                kernel = (chosen or {}).get(operation) or candidates(operation, cpu)[0]
+                if kernel.code not in kernels:
                     name = f"{kernel.family}_{len(kernels)}"
-                    kernels[operation] = name, kernel, builder.add_func(kernel.build(name), name)
-                name, kernel, function = kernels[operation]
+                    kernels[kernel.code] = name, builder.add_func(kernel.build(name), name)
+                name, function = kernels[kernel.code]
                 used[layer.name] = name, kernel
                 values[layer.output] = builder.emit(_call(layer, kernel, function, inputs))
             logits = relax.op.reshape(values[network.output], relax.ShapeExpr(list(output)))
             result = builder.emit_output(builder.emit(logits))
         builder.emit_func_output(result)
-    return Module(builder.get(), used)
+    return Module(builder.get(), used, fallbacks)
 
 
 def _inputs(builder: Any, layer: Layer, values: Mapping[str, Any]) -> list[Any]:
@@ -114,6 +123,8 @@ def _pipeline() -> Any:
     def run(module: Any, _context: Any) -> Any:
         return tvm.transform.Sequential(
             [
+                # Sorts and running sums, which LegalizeOps leaves out.
+                relax.backend.DispatchSortScan(),
                 # A reshape stays one: its memory is seen as another shape, not copied.
                 passes.LegalizeOps(skip_ops=["relax.reshape"]),
                 passes.ToNonDataflow(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 from edgevid.targets.tvm.network import Frames, Network, Operation, Quantization
 
@@ -19,16 +19,18 @@ def with_byte_type(network: Network, dtype: Literal["uint8", "int8"]) -> Network
     they stand for are the same, and every result is.
     """
 
-    def frames(value: object) -> object:
+    def typed(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(typed(part) for part in value)
         if not isinstance(value, Frames) or value.quantization is None or value.dtype == dtype:
             return value
         zero = value.quantization.zero - _LEAST[value.dtype] + _LEAST[dtype]
         return replace(value, dtype=dtype, quantization=Quantization(value.quantization.scale, zero))
 
-    def operation(value: Operation) -> Operation:
-        changed = {part.name: frames(getattr(value, part.name)) for part in fields(value)}
-        return replace(value, **changed)
+    def operation(value: Any) -> Operation:
+        changed: Operation = replace(value, **{f.name: typed(getattr(value, f.name)) for f in fields(value)})
+        return changed
 
     layers = tuple(replace(layer, operation=operation(layer.operation)) for layer in network.layers)
-    activations = {name: frames(value) for name, value in network.activations.items()}
+    activations = {name: typed(value) for name, value in network.activations.items()}
     return replace(network, activations=activations, layers=layers)

@@ -14,14 +14,13 @@ from typing_extensions import Self
 
 from edgevid.errors import TargetError
 from edgevid.targets._install import installed_version, require
-from edgevid.targets.tvm.cpus import Cpu
 from edgevid.targets.tvm.relay import open_relay
 from edgevid.targets.tvm.tracker import Place, request_board
 
 __all__ = ["Board", "Connection"]
 
-_RAISED = (RuntimeError, OSError, ValueError, TypeError, AttributeError)
-"""What TVM's client raises when a board or the way to it fails."""
+_RAISED = (RuntimeError, OSError, ValueError, TypeError, AttributeError, KeyError)
+"""What TVM's client raises when a board or the way to it fails, or when a module tells nothing of it."""
 
 _CONNECT = "see that the board runs, and is in reach of this machine; then try again"
 _SAME = "compile for the board's processor, with the TVM that runs there"
@@ -36,13 +35,13 @@ class Board:
         emulated: its kernel runs on another kind of processor than its programs are made for; what
             it computes counts, how long it takes does not.
         tvm: version, empty where it was not installed as a wheel.
-        features: of its processor, as the kernel names them.
+        missing: features that the module was compiled for and the processor lacks, by the kernel's names.
     """
 
     name: str
     emulated: bool
     tvm: str
-    features: frozenset[str]
+    missing: tuple[str, ...]
 
 
 class Connection:
@@ -82,12 +81,11 @@ class Connection:
         """TVM's name of the board's memory."""
         return self.remote.cpu(0)
 
-    def load(self, path: Path, cpu: Cpu | None = None) -> tuple[Any, Board]:
+    def load(self, path: Path) -> tuple[Any, Board]:
         """Send a library that `edgevid.targets.tvm.cross.export` wrote, and look at what loaded it.
 
         Args:
             path: of the library.
-            cpu: that it was compiled for; the board must have its instructions.
 
         Raises:
             TargetError: a board of another TVM or processor, or one that drops the connection.
@@ -96,7 +94,7 @@ class Connection:
             self.remote.upload(str(path), path.name)
             library = self.remote.load_module(path.name)
             told = json.loads(str(library.get_function("edgevid_board", query_imports=True)()))
-        board = Board(told["name"], told["emulated"], told["tvm"], frozenset(told["features"].split()))
+            board = Board(told["name"], told["emulated"], told["tvm"], tuple(told["missing"].split()))
         here = installed_version("apache-tvm")
         if board.tvm and board.tvm != here:
             raise TargetError(
@@ -104,11 +102,9 @@ class Connection:
                 where=self.place,
                 fix=f"install the same on both: pip install apache-tvm=={here}",
             )
-        # The kernel under an emulator tells of the wrong processor.
-        missing = set() if cpu is None or board.emulated else cpu.kernel_flags - board.features
-        if cpu is not None and missing:
+        if board.missing:
             raise TargetError(
-                f"{board.name} lacks {', '.join(sorted(missing))}: the module is for {cpu.title}",
+                f"{board.name} lacks {', '.join(board.missing)}, which the module was compiled for",
                 where=self.place,
                 fix="compile for the board's own processor",
             )

@@ -60,7 +60,9 @@ def export(executable: Any, cpu: Cpu, path: Path) -> None:
     """
 
     def link(output: str, objects: Sequence[str], **_: Any) -> None:
-        build(cpu, ["-shared", "-fPIC", "-O2", *headers(), str(SOURCES / "probe.cc"), *objects], Path(output))
+        needs = f'-DEDGEVID_NEEDS="{" ".join(sorted(cpu.kernel_flags))}"'
+        probe = [*headers(), needs, str(SOURCES / "probe.cc")]
+        build(cpu, ["-shared", "-fPIC", "-O2", *probe, *objects], Path(output))
 
     executable.export_library(str(path), fcompile=link)
 

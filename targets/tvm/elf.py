@@ -46,7 +46,7 @@ def read_needs(path: Path) -> Needs:
     """
     try:
         return _read(path.read_bytes())
-    except (OSError, ValueError, struct.error, IndexError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, OverflowError, struct.error) as error:
         raise TargetError(f"not a compiled library: {error}", where=path, fix="compile again") from error
 
 

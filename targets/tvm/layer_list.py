@@ -25,8 +25,8 @@ class ListedLayer:
 
     Attributes:
         name: of the graph's operation.
-        kernel: the function's name in the module; empty where TVM's own legalization computes it.
-        family, tile: of the kernel.
+        kernel: the function's name in the module.
+        family, tile: of the kernel; ``TVM`` where its own legalization computes the layer.
         kind: of operation, as ``Convolution``.
         precision: of the arithmetic.
         macs: multiplications of one call.
@@ -47,7 +47,7 @@ def list_layers(network: Network, module: Module) -> tuple[ListedLayer, ...]:
     for layer in network.layers:
         kind = type(layer.operation).__name__
         if isinstance(layer.operation, Fallback):
-            found.append(ListedLayer(layer.name, "", "TVM", "", kind, "fp32", 0))
+            found.append(ListedLayer(layer.name, module.fallbacks[layer.name], "TVM", "", kind, "fp32", 0))
             continue
         name, kernel = module.kernels[layer.name]
         tile = "" if kernel.tile is None else ", ".join(f"{k} {v}" for k, v in asdict(kernel.tile).items())

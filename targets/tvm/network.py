@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Union
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +40,14 @@ __all__ = [
     "Source",
     "Transposition",
     "Triple",
+    "WeightType",
     "sources_of",
 ]
 
 DType = Literal["float32", "uint8", "int8"]
+
+WeightType = Literal["float32", "float16"]
+"""How real weights are stored; arithmetic is in float32."""
 
 Bounds = tuple[float | None, float | None]
 """Least and largest value that an activation function lets through: (0, None) is ReLU."""
@@ -103,12 +107,12 @@ class Plain:
     dtype: str = "float32"
 
 
-Activation = Union[Frames, Plain]
+Activation = Frames | Plain
 
 
 @dataclass(frozen=True)
 class Move:
-    """Channels ``start`` to ``stop`` of the input are those of frame t + ``dt``, row h + ``dh``, column w + ``dw``.
+    """Channels ``start`` to ``stop`` are those of frame t + ``dt``, row h + ``dh`` and column w + ``dw``.
 
     These are displacements of the *reading*: the negatives of a `ShiftSpec`'s.
     """
@@ -144,6 +148,7 @@ class Convolution:
     bounds: Bounds = (None, None)
     residual: Frames | None = None
     pixels: tuple[tuple[float, float], ...] = ()
+    weight_type: WeightType = "float32"
 
 
 @dataclass(frozen=True)
@@ -172,6 +177,7 @@ class Dense:
     source: Frames
     target: Frames
     bounds: Bounds = (None, None)
+    weight_type: WeightType = "float32"
 
 
 @dataclass(frozen=True)
@@ -202,7 +208,7 @@ class Apply:
     arguments: tuple[Expression, ...]
 
 
-Expression = Union[Source, Apply, float]
+Expression = Source | Apply | float
 
 
 @dataclass(frozen=True)
@@ -275,18 +281,18 @@ class Fallback:
     target: Plain
 
 
-Operation = Union[
-    Convolution,
-    Pool,
-    Dense,
-    Copy,
-    Elementwise,
-    Channels,
-    MatrixProduct,
-    Softmax,
-    Transposition,
-    Fallback,
-]
+Operation = (
+    Convolution
+    | Pool
+    | Dense
+    | Copy
+    | Elementwise
+    | Channels
+    | MatrixProduct
+    | Softmax
+    | Transposition
+    | Fallback
+)
 
 
 def sources_of(operation: Operation) -> tuple[Activation, ...]:

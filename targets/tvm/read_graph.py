@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Union
 
 import onnx_ir as ir
 
 from edgevid.errors import TargetError
-from edgevid.graph.shift_op import SHIFT
+from edgevid.graph.shift_op import DOMAIN, SHIFT
 from edgevid.targets.tvm.network import Frames, Network
 from edgevid.targets.tvm.reading import channels, elementwise, epilogues, pooling, products, tensors, views
 from edgevid.targets.tvm.reading.state import State
@@ -23,7 +22,8 @@ from edgevid.targets.tvm.reading.values import Value, View
 
 __all__ = ["read_graph"]
 
-Reader = Callable[[State, ir.Node], Union[Value, Sequence[Value], None]]
+Reader = Callable[[State, ir.Node], Value | Sequence[Value] | None]
+"""The value of an operation, those of all its outputs that are used, or None: another reader may know it."""
 
 
 def read_graph(graph: ir.Model, block: int) -> Network:
@@ -57,22 +57,24 @@ def _read(state: State, node: ir.Node) -> None:
     """One operation, by the first reader that knows it as it stands."""
     if not any(value in state.values for value in node.inputs if value is not None):
         return  # A constant, which is looked up when an operation needs it.
-    for reader in (*READERS.get(node.op_type, ()), tensors.fallback):
+    known = READERS.get((node.domain.removeprefix("ai.onnx"), node.op_type), ())
+    for reader in (*known, tensors.fallback):
         found = reader(state, node)
-        if found is not None:
-            values = [found] if not isinstance(found, Sequence) else found
+        if isinstance(found, Sequence):
             used = [output for output in node.outputs if output.uses() or output.is_graph_output()]
-            state.values.update(zip(used if len(values) != len(node.outputs) else node.outputs, values))
+            state.values.update(zip(used, found, strict=True))
+            return
+        if found is not None:
+            state.values[node.outputs[0]] = found
             return
 
 
-READERS: Mapping[str, tuple[Reader, ...]] = MappingProxyType(
+_ONNX: Mapping[str, tuple[Reader, ...]] = MappingProxyType(
     {
         **dict.fromkeys(elementwise.ELEMENTWISE, (elementwise.elementwise,)),
         **dict.fromkeys(("Identity", "Dropout", "Cast", "DequantizeLinear"), (views.same,)),
         **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), (views.reshape,)),
         "Transpose": (views.transpose,),
-        SHIFT: (views.shift,),
         "Add": (views.affine, epilogues.residual, epilogues.offset, elementwise.elementwise),
         **dict.fromkeys(("Sub", "Mul", "Div"), (views.affine, elementwise.elementwise)),
         **dict.fromkeys(("Relu", "Clip"), (epilogues.bounds, elementwise.elementwise)),
@@ -90,4 +92,7 @@ READERS: Mapping[str, tuple[Reader, ...]] = MappingProxyType(
         "Softmax": (tensors.softmax,),
     }
 )
-"""By operation: what is tried in turn; TVM computes what none of them takes."""
+READERS: Mapping[tuple[str, str], tuple[Reader, ...]] = MappingProxyType(
+    {(DOMAIN, SHIFT): (views.shift,)} | {("", name): readers for name, readers in _ONNX.items()}
+)
+"""By domain and operation: what is tried in turn; TVM computes what none of them takes."""

@@ -1,7 +1,8 @@
 """A local port that passes everything on to a board, and hangs up when the board does not answer.
 
 TVM's own client waits for ever. It runs as a process of its own, since that client blocks all threads
-of its process while it waits; this file uses the standard library alone.
+of its process while it waits; this file uses the standard library alone. An interrupt from the keyboard
+reaches both, and ends the client's waiting by ending this.
 """
 
 from __future__ import annotations
@@ -97,10 +98,16 @@ def _main(arguments: Sequence[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(_ACCEPT_SECONDS)
         print(listener.getsockname()[1], flush=True)
-        client, _ = listener.accept()
+        try:
+            client, _ = listener.accept()
+        except TimeoutError:
+            return
     client.settimeout(patience)
     print(_pass_on(client, board, patience), flush=True)
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1:])
+    try:
+        _main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevid.contract import Artifact, RunSettings
+from edgevid.contract import Artifact, Layer, RunSettings
 from edgevid.targets._install import require
 from edgevid.targets._session import CheckedSession
 from edgevid.targets.tvm.connection import Connection
-from edgevid.targets.tvm.cpus import Cpu
 from edgevid.targets.tvm.tracker import Place
 
 __all__ = ["RpcSession"]
@@ -34,7 +33,6 @@ class RpcSession(CheckedSession):
         place: Place,
         settings: RunSettings | None = None,
         *,
-        cpu: Cpu | None = None,
         wait: float = 60,
         patience: float = 600,
     ) -> None:
@@ -44,7 +42,6 @@ class RpcSession(CheckedSession):
             artifact: of this target.
             place: of the tracker.
             settings: how many threads; by default the artifact's.
-            cpu: that the artifact was compiled for; the board must have its instructions.
             wait: seconds to wait for a busy board.
             patience: seconds that the board may take for one answer, as one run of the network.
 
@@ -58,7 +55,7 @@ class RpcSession(CheckedSession):
         self._connection = Connection(place, wait=wait, patience=patience)
         self._machine: Any = None
         try:
-            library, self.board = self._connection.load(artifact.path, cpu)
+            library, self.board = self._connection.load(artifact.path)
             with self._connection.asking("the board cannot start the module"):
                 if threads is not None:
                     self._connection.remote.get_function("runtime.config_threadpool")(_ANY_CORE, threads)
@@ -71,6 +68,17 @@ class RpcSession(CheckedSession):
     def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
         with self._connection.asking(_RUNNING):
             return np.asarray(self._machine["main"](self._sent(clip)).numpy(), np.float32)
+
+    @property
+    def emulated(self) -> bool:
+        """What the board tells of itself."""
+        return self.board.emulated
+
+    def layers(self) -> tuple[Layer, ...]:
+        """As the module was made: its kernels have no choice when it runs."""
+        from edgevid.targets.tvm.layer_list import computed, load_list
+
+        return computed(load_list(self.artifact.folder))
 
     def latencies_ms(self, clip: NDArray[Any], runs: int) -> tuple[float, ...]:
         """Milliseconds of each of ``runs`` runs, by the board's own clock, after one to warm up.

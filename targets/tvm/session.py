@@ -16,6 +16,9 @@ from edgevid.targets._session import CheckedSession
 
 __all__ = ["TvmSession"]
 
+_CPU, _POOLED = 1, 2
+"""Of DLPack's devices, and of the virtual machine's allocators."""
+
 
 class TvmSession(CheckedSession):
     """TVM's virtual machine with one module loaded."""
@@ -23,11 +26,10 @@ class TvmSession(CheckedSession):
     def __init__(self, artifact: Artifact, settings: RunSettings) -> None:
         super().__init__(artifact)
         self._tvm = require("tvm", "tvm")
-        relax = require("tvm.relax", "tvm")
         self._threads = settings.threads or os.cpu_count() or 1
         try:
-            library = self._tvm.runtime.load_module(str(artifact.path))
-            self._machine = relax.VirtualMachine(library, self._tvm.cpu())
+            self._machine = self._tvm.runtime.load_module(str(artifact.path))["vm_load_executable"]()
+            self._machine["vm_initialization"](_CPU, 0, _POOLED)
         except (RuntimeError, OSError, ValueError) as error:
             raise TargetError(f"TVM refuses the module: {error}", where=artifact.path) from error
 
@@ -45,21 +47,22 @@ class TvmSession(CheckedSession):
     def times(self, clip: NDArray[Any]) -> list[tuple[str, float]]:
         """The functions of one run in order, each with its seconds."""
         calls: list[tuple[str, float]] = []
-        began = 0.0
+        # Functions that TVM made of an operation call others.
+        began: list[float] = []
 
         def watch(_function: Any, name: str, before: bool, _result: Any, *_arguments: Any) -> None:
-            nonlocal began
             if before:
-                began = time.perf_counter()
+                began.append(time.perf_counter())
             else:
-                calls.append((name, time.perf_counter() - began))
+                calls.append((name, time.perf_counter() - began.pop()))
 
-        self._machine.set_instrument(watch)
+        instrument = self._machine["set_instrument"]
+        instrument(self._tvm.runtime.convert(watch))
         try:
             self.run(clip)
         finally:
             # Returns at once, so that later runs pay almost nothing.
-            self._machine.set_instrument(lambda *_: None)
+            instrument(self._tvm.runtime.convert(lambda *_: None))
         return calls
 
     def _use_threads(self) -> None:

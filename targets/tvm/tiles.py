@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,23 +64,26 @@ def choose_tiles(network: Network, cpu: Cpu, tuning: Tuning | None, *, here: boo
         rest = len(choices) - len(known)
         told = f"tiles of {len(known)} operations from records, of {rest} by a static rank, not measured"
         return Choice({**static, **known}, (told, *aside))
-    boards = _boards(tuning, here=here)
-    found = tune(network, cpu, boards, records, budget=tuning.budget, progress=tuning.progress)
+    with _boards(tuning, cpu, here=here) as boards:
+        found = tune(network, cpu, boards, records, budget=tuning.budget, progress=tuning.progress)
     told = f"tiles of {found.measured} operations measured on the device, of {found.reused} from records"
     if found.left:
         told += f", of {found.left} by a static rank: the time was up"
     return Choice({**static, **found.kernels}, (told, *aside))
 
 
-def _boards(tuning: Tuning, *, here: bool) -> tuple[Board, ...]:
+@contextmanager
+def _boards(tuning: Tuning, cpu: Cpu, *, here: bool) -> Iterator[tuple[Board, ...]]:
     if tuning.boards:
-        from edgevid.targets.tvm.rpc import tuning_board
+        from edgevid.targets.tvm.tuning_board import tuning_board
 
-        return tuple(tuning_board(address) for address in tuning.boards)
+        with ExitStack() as stack:
+            yield tuple(stack.enter_context(closing(tuning_board(address, cpu))) for address in tuning.boards)
+        return
     if not here:
         raise ConfigError(
             "tuning needs the device",
             where="--tune",
             fix="name a board with --on rpc://host:port/key, or leave --tune out for a static rank",
         )
-    return (Host(),)
+    yield (Host(),)

@@ -40,7 +40,7 @@ class TuningBoard:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"candidates{next(self._numbers)}.so"
             export(module, self._cpu, path)
-            library, board = self._connection.load(path, self._cpu)
+            library, board = self._connection.load(path)
         self._connection.refuse_emulated(board)
         return _Loaded(library, self._connection)
 

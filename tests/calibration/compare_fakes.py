@@ -52,6 +52,7 @@ class WrittenBundle:
             source="net.onnx",
             source_sha256=digest,
             settings=RunSettings(),
+            quantization=None,
         )
         (path / "artifact").mkdir(parents=True, exist_ok=True)
         (path / "manifest.json").write_text(f"{path.name} {np.asarray(logits).tolist()}")

@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 import pytest
+from broken_clips import Broken
 from int8_graphs import clips, observed, tiny_graph
+from written_graphs import overflowing, volumes
 
 from edgevid.calibration.calibrate import calibrate
 from edgevid.calibration.clips import Arrays
@@ -18,24 +20,6 @@ from edgevid.errors import ConfigError, GraphError, VideoError
 
 SEVEN = Arrays(clips(7), [0, 1, 2, 3, 4, 5, 0])
 SAMPLING = Sampling(segments=4, resize=32, crop=32)
-
-
-@dataclass(frozen=True)
-class Broken:
-    """Seven clips of which some cannot be read, or the reading of which stops."""
-
-    data: Arrays = SEVEN
-    unreadable: tuple[int, ...] = ()
-    stops_at: int | None = None
-
-    def __getattr__(self, name):
-        return getattr(self.data, name)
-
-    def read(self, start=0):
-        for number, sample in enumerate(self.data.read(start), start=start):
-            if number == self.stops_at:
-                raise KeyboardInterrupt
-            yield replace(sample, clips=VideoError("it is broken")) if number in self.unreadable else sample
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +92,7 @@ def test_a_broken_video_is_skipped_by_name_and_another_one_taken(videos, tmp_pat
 @pytest.mark.parametrize("unreadable", [(0,), (2, 3), (6,), (0, 1, 2, 3, 4, 5)])
 def test_what_cannot_be_read_changes_nothing_else(batch, unreadable):
     graph = tiny_graph("resnet50", batch)
-    table = calibrate(graph, Broken(unreadable=unreadable))
+    table = calibrate(graph, Broken(SEVEN, unreadable=unreadable))
     kept = [number for number in range(7) if number not in unreadable]
     alone = calibrate(tiny_graph(), Arrays(SEVEN.pixels[kept]))
     assert table.thresholds == pytest.approx(alone.thresholds, rel=1e-6)
@@ -120,18 +104,21 @@ def test_what_cannot_be_read_changes_nothing_else(batch, unreadable):
 @pytest.mark.parametrize("method", ["average", "entropy"])
 def test_an_interrupted_run_is_taken_up_and_gives_the_same_bits(tmp_path, method, batch):
     graph, partial = tiny_graph("resnet50", batch), tmp_path / "t.json.partial"
-    whole = calibrate(graph, Broken(unreadable=(1,)), method=method)
+    whole = calibrate(graph, Broken(SEVEN, unreadable=(1,)), method=method)
     for stop in (4, 6):
         with pytest.raises(KeyboardInterrupt):
-            calibrate(graph, Broken(unreadable=(1,), stops_at=stop), method=method, partial=partial)
+            calibrate(graph, Broken(SEVEN, unreadable=(1,), stops_at=stop), method=method, partial=partial)
     started = []
-    data = Broken(unreadable=(1,))
+    data = Broken(SEVEN, unreadable=(1,))
     resumed = calibrate(
         graph, data, method=method, partial=partial, progress=lambda *args: started.append(args[1])
     )
     assert resumed == whole
     assert started[0] >= 3
-    assert not partial.exists()
+    told = []
+    again = calibrate(graph, data, method=method, partial=partial, progress=lambda *args: told.append(args))
+    assert again == whole
+    assert not told, "what was finished and not yet written as a table is not done again"
 
 
 @pytest.mark.parametrize("earlier", [False, True])
@@ -142,7 +129,7 @@ def test_an_interrupt_between_two_counts_of_a_clip_leaves_nothing_half_counted(
     whole = calibrate(tiny_graph(), SEVEN, method="mse")
     if earlier:
         with pytest.raises(KeyboardInterrupt):
-            calibrate(tiny_graph(), Broken(stops_at=2), method="mse", partial=partial)
+            calibrate(tiny_graph(), Broken(SEVEN, stops_at=2), method="mse", partial=partial)
     add, calls = Histogram.add, []
 
     def interrupted(*arguments):
@@ -163,7 +150,7 @@ def test_an_interrupt_between_two_counts_of_a_clip_leaves_nothing_half_counted(
 def test_what_an_interrupted_run_left_serves_no_other_run(tmp_path, change):
     partial = tmp_path / "t.json.partial"
     with pytest.raises(KeyboardInterrupt):
-        calibrate(tiny_graph(), Broken(stops_at=5), partial=partial)
+        calibrate(tiny_graph(), Broken(SEVEN, stops_at=5), partial=partial)
     other = {
         "clips": ((tiny_graph(), Arrays(SEVEN.pixels[::-1])), {}),
         "count": ((tiny_graph(), SEVEN), {"count": 6}),
@@ -181,7 +168,7 @@ def test_what_an_interrupted_run_left_serves_no_other_run(tmp_path, change):
 def test_a_damaged_rest_of_an_interrupted_run_is_begun_anew(tmp_path, damage):
     partial = tmp_path / "t.json.partial"
     with pytest.raises(KeyboardInterrupt):
-        calibrate(tiny_graph(), Broken(stops_at=5), partial=partial)
+        calibrate(tiny_graph(), Broken(SEVEN, stops_at=5), partial=partial)
     partial.write_bytes(damage(partial.read_bytes()))
     assert calibrate(tiny_graph(), SEVEN, partial=partial) == calibrate(tiny_graph(), SEVEN)
 
@@ -207,8 +194,7 @@ def test_few_clips_and_tensors_that_say_nothing_are_warned_about():
 
 
 def test_enough_lively_clips_are_not_warned_about():
-    pixels = np.concatenate([clips(4)] * 25)
-    assert calibrate(tiny_graph(), Arrays(pixels)).warnings == ()
+    assert calibrate(tiny_graph(), Arrays(clips(100))).warnings == ()
 
 
 def with_weight(value):
@@ -239,6 +225,21 @@ def test_an_activation_that_is_not_finite_is_named_with_its_layer_and_clip():
     assert "clips[" in error.value.where
 
 
+@pytest.mark.parametrize("cut", ["Clip(sums, low, high)", "Relu(sums)", "GlobalMaxPool(sums)"])
+def test_an_overflow_that_is_cut_before_any_range_is_named(cut):
+    pixels = np.random.default_rng(0).integers(1, 256, (1, 2, 6, 6, 3)).astype(np.uint8)
+    with pytest.raises(GraphError, match="not finite") as error:
+        calibrate(overflowing(cut), Arrays(pixels))
+    assert error.value.where.startswith("sums, the result of Conv")
+
+
+def test_averages_that_cancel_leave_the_largest_value():
+    pixels = np.stack([np.full((2, 6, 6, 3), value, np.uint8) for value in (120, 136)])
+    graph = volumes(3, centre=128)
+    found = calibrate(graph, Arrays(pixels), method="average").tensors[points(graph)[0]]
+    assert (found.amin, found.amax, found.threshold) == (-1 / 16, 1 / 16, 1 / 16)
+
+
 def test_logits_that_are_not_finite_are_found_though_no_point_is_behind_them():
     graph = tiny_graph().clone()
     layer = next(node for node in graph.graph if node.op_type == "Gemm")
@@ -267,7 +268,7 @@ def test_no_clips_are_refused():
 
 def test_clips_of_which_none_can_be_read_are_refused_with_the_first_reason():
     with pytest.raises(VideoError, match="none of 7 videos can be read; the first: it is broken"):
-        calibrate(tiny_graph(), Broken(unreadable=tuple(range(7))))
+        calibrate(tiny_graph(), Broken(SEVEN, unreadable=tuple(range(7))))
 
 
 @pytest.mark.parametrize(

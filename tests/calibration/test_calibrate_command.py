@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from edgevid.calibration import data
+from edgevid.calibration import data, table
 from edgevid.calibration.table import load_table
 from edgevid.cli import app
 from edgevid.demo.files import write_videos
@@ -44,11 +44,11 @@ def test_a_table_is_written_and_summed_up(tiny_checkpoint, videos, tmp_path):
         "--workers",
         1,
     )
-    table = load_table(output)
-    assert (len(table.clips), table.classes, table.method) == (10, 5, "mse")
+    made = load_table(output)
+    assert (len(made.clips), made.classes, made.method) == (10, 5, "mse")
     assert "10 clips of 5 classes" in done.stdout
     assert "warning: only 10 clips" in done.stdout
-    assert table.graph_sha256[:12] in done.stdout
+    assert made.graph_sha256[:12] in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["table.json"]
 
 
@@ -83,6 +83,24 @@ def test_an_interrupted_run_is_taken_up_by_the_same_command(tiny_checkpoint, vid
     calibrate(*arguments)
     assert load_table(output) == resumed
     assert len(resumed.clips) == 15
+    assert [path.name for path in tmp_path.iterdir()] == ["t.json"]
+
+
+def test_a_table_that_cannot_be_written_costs_nothing_that_was_seen(
+    tiny_checkpoint, videos, tmp_path, monkeypatch
+):
+    output, write_text = tmp_path / "t.json", table.write_text
+    arguments = (tiny_checkpoint, "--calibration", videos, "-o", output)
+
+    def full(*_):
+        raise ConfigError("the disk is full")
+
+    monkeypatch.setattr(table, "write_text", full)
+    with pytest.raises(ConfigError, match="full"):
+        calibrate(*arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["t.json.partial"]
+    monkeypatch.setattr(table, "write_text", write_text)
+    calibrate(*arguments)
     assert [path.name for path in tmp_path.iterdir()] == ["t.json"]
 
 

@@ -1,13 +1,16 @@
 """Comparing networks whose answers are known: every figure, every refusal, and going on after an end."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from compare_fakes import CLASSES, SAMPLING, SHAPE, Numbered, WrittenBundle, one_hot
 
+from edgevid.bench.environment import look_around
 from edgevid.calibration.compare import compare, partial_of
 from edgevid.calibration.comparison import load_comparison
+from edgevid.calibration.logits import read_logits
 from edgevid.calibration.pack import pack
 from edgevid.errors import ConfigError, VerificationError, VideoError
 
@@ -164,8 +167,8 @@ def test_an_interrupted_comparison_goes_on_where_it_stopped(run, tmp_path):
     assert not partial_of(output).exists()
 
 
-@pytest.mark.parametrize("other", ["network", "data"])
-def test_what_is_left_of_another_comparison_is_not_taken_up(run, tmp_path, other):
+@pytest.mark.parametrize("other", ["network", "data", "threads", "instructions", "variables", "packages"])
+def test_what_is_left_of_another_comparison_is_not_taken_up(run, tmp_path, monkeypatch, other):
     output = tmp_path / "c.json"
     with pytest.raises(KeyboardInterrupt):
         run(
@@ -177,9 +180,28 @@ def test_what_is_left_of_another_comparison_is_not_taken_up(run, tmp_path, other
         )
     data = Numbered(LABELS, sha256="others" if other == "data" else Numbered(LABELS).sha256)
     candidate = one_hot([0] * 120) if other == "network" else one_hot(LABELS)
-    found = run(data, one_hot(LABELS), candidate, output=output)
+    elsewhere = {
+        "instructions": {"isa": ("avx2",)},
+        "variables": {"variables": {"ONEDNN_MAX_CPU_ISA": "AVX2"}},
+        "packages": {"packages": {"openvino": "1999.0"}},
+    }
+    machine = look_around().model_copy(update=elsewhere.get(other, {}))
+    monkeypatch.setattr("edgevid.calibration.compare.look_around", lambda: machine)
+    threads = 3 if other == "threads" else None
+    found = run(data, one_hot(LABELS), candidate, output=output, threads=threads)
     assert len(data.opened) == 120
     assert any("another comparison" in note for note in found.notes)
+
+
+def test_copies_of_a_video_are_no_further_trials(run):
+    class Copied(Numbered):
+        def read(self, start=0):
+            for sample in super().read(start):
+                yield replace(sample, clips=np.zeros_like(sample.clips)) if sample.label == 0 else sample
+
+    found = run(Copied(LABELS), one_hot(LABELS), one_hot(LABELS))
+    assert any("39 of 120 videos show the same pixels as others" in note for note in found.notes)
+    assert not any("same pixels" in note for note in run(Numbered(LABELS), *[one_hot(LABELS)] * 2).notes)
 
 
 def test_a_simulated_network_is_labelled_so_and_not_timed(run, tmp_path, monkeypatch):
@@ -324,6 +346,34 @@ def test_damaged_logits_name_what_is_missing(run, tmp_path, packed):
                 run(packed, one_hot(LABELS), logits={"bad": tmp_path / name})
     with pytest.raises(ConfigError, match="cannot be read"):
         run(packed, one_hot(LABELS), logits={"bad": tmp_path / "missing.npz"})
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_changed_byte_of_a_logits_file_is_refused_or_changes_nothing(tmp_path, packed, save):
+    path = tmp_path / "l.npz"
+    save(path, logits=one_hot(LABELS), clips_sha256=packed.index.clips_sha256)
+    content = path.read_bytes()
+    for place in range(0, len(content), 11):
+        for byte in (content[place] ^ 0xFF, 12, 14):
+            path.write_bytes(content[:place] + bytes([byte]) + content[place + 1 :])
+            try:
+                found = read_logits(path, packed, CLASSES)
+            except ConfigError:
+                continue
+            assert np.array_equal(found.logits, one_hot(LABELS))
+
+
+@pytest.mark.parametrize("logits", [one_hot(LABELS) * 1j, one_hot(LABELS) > 0])
+def test_logits_that_are_no_real_numbers_are_refused(tmp_path, packed, logits):
+    np.savez(tmp_path / "l.npz", logits=logits, clips_sha256=packed.index.clips_sha256)
+    with pytest.raises(ConfigError, match="no numbers"):
+        read_logits(tmp_path / "l.npz", packed, CLASSES)
+
+
+def test_a_number_that_no_float_holds_is_refused(tmp_path, packed):
+    logits = [[10**400, 0, 0]] * 120
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_logits(write_logits(tmp_path / "l.json", packed, logits=logits), packed, CLASSES)
 
 
 def test_logits_need_the_clips_they_are_of(run, tmp_path, packed):

@@ -18,7 +18,7 @@ for name in ("torch", "onnxruntime", "openvino"):
 
 CONFIG = NetworkConfig(
     backbone="resnet50",
-    classes=5,
+    classes=100,  # of a few random logits alone, noise may happen to be as large as what they say
     segments=4,
     size=64,
     blocks=(1, 1, 1, 1),
@@ -50,7 +50,8 @@ def test_int8_is_measured_against_float32_and_against_int8_without_the_shift(mea
         "0 of 17 convolutions in int8",
         "0 of 17 convolutions in int8",
     ]
-    assert facts["int8"].sqnr > 10
+    assert facts["int8"].sqnr >= 20
+    assert facts["int8, no shift"].sqnr >= 20
     assert facts["float32, negative_pad"].sqnr > 80
 
 

@@ -98,12 +98,38 @@ def test_the_zeros_of_a_relu_do_not_move_the_bound_of_entropy():
     assert bounds[0] == pytest.approx(bounds[1], rel=0.02)
 
 
-@pytest.mark.parametrize("method", [*METHODS, lambda h, m: percentile_bound(h, m, 99)])
-def test_a_tensor_that_is_nearly_always_zero_keeps_its_largest_value(method):
-    values = np.zeros(10_000)
-    values[0] = 3.0
-    bound = method(*histogram_of(values))
-    assert 0 < bound <= 3.0
+EVERY = pytest.mark.parametrize("method", [*METHODS, lambda h, m: percentile_bound(h, m, 99)])
+
+
+@EVERY
+@pytest.mark.parametrize("count", [1, 50, 90])
+def test_a_tensor_that_is_nearly_always_zero_keeps_its_largest_values(method, count):
+    values = np.zeros(1_000_000)
+    values[:count] = np.random.default_rng(0).uniform(2, 5, count)
+    histogram, largest = histogram_of(values)
+    assert 0.97 * largest < method(histogram, largest) <= largest
+
+
+@EVERY
+@pytest.mark.parametrize("rest", [0.0, 1e-4])
+def test_a_largest_value_that_was_not_sampled_is_counted(method, rest):
+    histogram = Histogram()
+    histogram.add(np.full(10_000, rest, np.float32), 5.0)
+    assert method(histogram, 5.0) == 5.0
+
+
+def test_one_value_that_was_not_sampled_widens_the_bound_of_mse():
+    values = np.linspace(0, 1, 10_000)
+    histogram = Histogram()
+    histogram.add(values.astype(np.float32), 1.3)
+    bound = mse_bound(histogram, 1.3)
+    assert error(np.append(values, 1.3), bound) <= error(np.append(values, 1.3), 1.3) * 1.02
+    assert bound > 1.2
+
+
+def test_of_bounds_that_cost_the_same_the_widest_is_taken():
+    histogram, largest = histogram_of(np.repeat([0.0, 1.0], 1000))
+    assert mse_bound(histogram, largest) == largest
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)

@@ -152,7 +152,7 @@ def test_a_tensor_that_is_always_zero_stays_exact():
     assert np.isfinite(run(model, clips())).all()
 
 
-@pytest.mark.parametrize("wrong", [None, float("nan"), float("inf"), -1.0])
+@pytest.mark.parametrize("wrong", [None, float("nan"), float("inf"), 1e39, -1.0])
 def test_a_tensor_without_a_range_is_named(wrong):
     ranges = dict(thresholds("resnet50"))
     name = list(ranges)[2]
@@ -162,6 +162,17 @@ def test_a_tensor_without_a_range_is_named(wrong):
     with pytest.raises(GraphError) as caught:
         quantize(tiny_graph("resnet50"), ranges, OPENVINO)
     assert caught.value.where == name
+
+
+def test_a_range_beyond_float32_for_the_accumulators_names_the_layer():
+    graph = tiny_graph("resnet50").clone()
+    layer = [node for node in graph.graph if node.op_type == "Conv"][1]
+    huge = 1e6 * layer.inputs[1].const_value.numpy()
+    layer.inputs[1].const_value = ir.tensor(huge, name=layer.inputs[1].name)
+    ranges = dict.fromkeys(thresholds("resnet50"), 3e38)
+    with pytest.raises(GraphError, match="float32") as caught:
+        quantize(graph, ranges, OPENVINO)
+    assert caught.value.where == layer.name
 
 
 def test_an_unknown_float_layer_is_refused():

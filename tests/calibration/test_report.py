@@ -10,14 +10,41 @@ from html.parser import HTMLParser
 import pytest
 from compare_fakes import Numbered, WrittenBundle, one_hot
 
-from edgevid.bench.summary import Estimate
+from edgevid.bench.summary import Estimate as Timing
 from edgevid.calibration import plots
 from edgevid.calibration.compare import compare
 from edgevid.calibration.comparison import load_comparison, save_comparison
+from edgevid.calibration.ranking import Effect, LayerEffect, Ranking
 from edgevid.calibration.report import render, write_report
+from edgevid.calibration.statistics import Estimate
 from edgevid.errors import ConfigError
 
 LABELS = [0, 1, 2] * 10
+
+
+def effect(decibels):
+    return Effect(sqnr=decibels, agreement=Estimate(value=1.0, low=0.9, high=1.0), top1=None)
+
+
+RANKING = Ranking(
+    edgevid="0",
+    runtime="a runtime",
+    command=("edgevid",),
+    graph_sha256="0" * 64,
+    scheme={},
+    source="clips",
+    data_sha256="1" * 64,
+    clips=3,
+    labelled=0,
+    skipped={},
+    top1=None,
+    layers=tuple(
+        LayerEffect(name=name, kind="Conv", weight=name, effect=effect(decibels))
+        for name, decibels in (("touchy", 12.0), ("calm", 40.0))
+    ),
+    rest=effect(None),
+    everything=effect(11.0),
+)
 
 
 @pytest.fixture
@@ -35,11 +62,11 @@ def comparison(tmp_path):
         Numbered(LABELS, broken=(4,), source="<script>alert(1)</script>"),
         timing=None,
         max_drop=0.2,
-        sensitivity={"layer1.conv": 31.5, "stem": 18.25},
+        sensitivity={"second": RANKING},
         opener=bundles.__getitem__,
     )
     timed = [
-        variant.model_copy(update={"latency_ms": Estimate(median=time, interval=None)})
+        variant.model_copy(update={"latency_ms": Timing(median=time, interval=None)})
         for variant, time in zip(found.variants, (10.0, 4.0), strict=True)
     ]
     return found.model_copy(update={"variants": tuple(timed)})
@@ -76,7 +103,7 @@ def test_the_page_holds_figures_plots_flips_and_labels(comparison):
         "Accuracy against latency",
         "Changed answers",
         "Change by class",
-        "Sensitivity of the layers",
+        "Sensitivity of the layers: second",
     ]
     svg = base64.b64decode(images[-1]["src"].partition(",")[2]).decode()
     assert svg.lstrip().startswith("<?xml")
@@ -117,13 +144,12 @@ def test_plots_without_data_are_left_out(comparison):
     )
     assert plots.accuracy_against_latency(without) is None
     assert plots.per_class(without) is None
-    assert plots.sensitivity(without.sensitivity) is None
     images = [attributes["alt"] for tag, attributes in Page(render(without)).tags if tag == "img"]
     assert images == ["Changed answers"]
 
 
 def test_the_most_sensitive_layer_comes_first():
-    svg = plots.sensitivity({"calm": 40.0, "touchy": 12.0})
+    svg = plots.sensitivity(RANKING)
     assert svg.index("<!-- touchy -->") < svg.index("<!-- calm -->")
 
 

@@ -116,7 +116,6 @@ def test_an_interrupted_run_goes_on_after_the_last_layer_that_was_done(tmp_path,
     assert found.everything == wanted.everything
     assert again[0] > done[-1]
     assert len(done) + len(again) == 3 * (len(layers()) + 2)
-    assert not file.exists()
 
 
 def test_an_interrupted_run_of_something_else_is_not_taken_up(tmp_path):
@@ -169,6 +168,23 @@ def test_no_clips_are_refused(unreadable):
 def test_labels_beyond_the_classes_are_refused():
     with pytest.raises(ConfigError, match="has label 6"):
         rank(data=Arrays(SEVEN.pixels[:1], [6]))
+
+
+@pytest.mark.parametrize("other", ["batch", "chunk"])
+def test_a_run_of_another_batch_or_chunk_is_not_taken_up(tmp_path, monkeypatch, other):
+    monkeypatch.setattr(module, "_CHUNK_BYTES", 3 * SEVEN.pixels[0].nbytes)
+
+    def stop(stage, number, total):
+        if number > 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rank(partial=tmp_path / "partial", progress=stop)
+    batch = 2 if other == "batch" else 1
+    if other == "chunk":
+        monkeypatch.setattr(module, "_CHUNK_BYTES", 4 * SEVEN.pixels[0].nbytes)
+    found = rank(batch=batch, partial=tmp_path / "partial")
+    assert found.layers == rank(batch=batch).layers
 
 
 def test_an_activation_that_is_not_finite_is_named_with_its_layer():

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 from int8_graphs import clips, tiny_graph
 
@@ -60,6 +61,12 @@ def first(record):
         ("amax", lambda record: first(record).update(amax=float("inf"))),
         ("tensors.", lambda record: first(record).update(amin=1e9)),
         ("extra", lambda record: record.update(extra=1)),
+        ("tensors.", lambda record: first(record).update(threshold=0)),
+        ("tensors.", lambda record: first(record).update(threshold=1e-30)),
+        ("tensors.", lambda record: first(record).update(threshold=1.01 * first(record)["amax"])),
+        ("", lambda record: record.update(tensors=dict(sorted(record["tensors"].items())))),
+        ("", lambda record: record.update(tensors={f"a{k}": v for k, v in record["tensors"].items()})),
+        ("tensors_sha256", lambda record: record.pop("tensors_sha256")),
     ],
 )
 def test_a_damaged_table_is_refused_with_its_file_and_key(saved, key, damage):
@@ -68,8 +75,25 @@ def test_a_damaged_table_is_refused_with_its_file_and_key(saved, key, damage):
     saved.write_text(json.dumps(record))
     with pytest.raises(ConfigError, match="damaged") as error:
         load_table(saved)
-    assert error.value.where.startswith(f"{saved}, ")
+    assert error.value.where.startswith(f"{saved}, " if key else str(saved))
     assert key in error.value.where
+
+
+def test_a_threshold_that_clips_far_too_much_is_no_damage(saved):
+    """What it costs is for `edgevid compare` to tell."""
+    record = json.loads(saved.read_text())
+    first(record)["threshold"] /= 20
+    saved.write_text(json.dumps(record))
+    load_table(saved)
+
+
+def test_copies_and_clips_of_one_colour_are_warned_about():
+    plain = np.full_like(clips(1), 7)
+    found = calibrate(tiny_graph(), Arrays(np.concatenate([clips(2), clips(1), plain])))
+    warned = "; ".join(found.warnings)
+    assert "1 of 4 clips are copies of others" in warned
+    assert "only 3 clips" in warned
+    assert "1 clips are of one colour and show nothing, such as clips[3]" in warned
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe\x00"])

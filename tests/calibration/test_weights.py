@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from edgevid.calibration.weights import least_scale, quantize_bias, quantize_weight, scale_of
+from edgevid.errors import GraphError
 
 
 @pytest.mark.parametrize("bits", [7, 8])
@@ -31,3 +32,13 @@ def test_a_bias_fits_even_where_the_weights_of_a_channel_are_almost_nothing():
     sums, steps = quantize_bias(bias, scale, input_scale)
     assert abs(sums * steps.astype(np.float64) - bias).max() < 1e-4
     assert scale[1] == quantize_weight(weight, 0)[1][1]
+
+
+def test_scales_that_multiply_to_more_than_float32_holds_are_refused():
+    with pytest.raises(GraphError, match="more than float32 holds"):
+        quantize_bias(np.ones(1, np.float32), np.full(1, 1e20, np.float32), np.float32(1e20))
+
+
+def test_a_bias_of_zero_stays_zero_where_the_scales_multiply_to_nothing():
+    sums, scale = quantize_bias(np.zeros(1, np.float32), np.full(1, 1e-30, np.float32), np.float32(1e-30))
+    assert (sums, scale > 0) == (0, True)

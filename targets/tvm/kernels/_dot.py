@@ -1,8 +1,9 @@
 """Sums of products of bytes: the one place that knows instructions.
 
-A *group* is four neighbouring channels of one place. ``sums[o] += sum over k < 4 of values[o, k] * weights[o, k]``,
-exact in 32 bits, is one instruction with VNNI or FEAT_DotProd, and a few with products that are
-summed in 16 bits elsewhere. Sources: Intel SDM 2C (VPDPBUSD, VPMADDWD), Arm ARM (SDOT, SMULL, SADALP).
+A *group* is four neighbouring channels of one place. For each output lane o a step computes
+``sums[o] += sum over k < 4 of values[o, k] * weights[o, k]`` in 32 bits, exactly. That is one
+instruction with VNNI or FEAT_DotProd, and elsewhere a few that sum products in pairs. Sources: Intel
+SDM 2C (VPDPBUSD, VPMADDWD), Arm ARM (SDOT, SMULL, SADALP).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812
 
 from edgevid.targets.tvm.cpus import Dot
-from edgevid.targets.tvm.kernels._write import Expr
+from edgevid.targets.tvm.kernels._write import Expr, pick
 
 __all__ = ["GROUP", "DotProduct", "activation_type"]
 
@@ -43,7 +44,7 @@ class DotProduct:
     @property
     def kept(self) -> tuple[int, int]:
         """Registers that a vector of weights and that all else take, beside the sums."""
-        return {"vnni": (1, 1), "madd": (2, 3), "sdot": (1, 1), "smul": (1, 3)}[self.dot[:4]]
+        return {"vnni": (1, 1), "madd": (2, 3), "sdot": (1, 1), "smul": (2, 7)}[self.dot[:4]]
 
     def neighbours(self, row: int, bytes_apart: int) -> list[int]:
         """How many places of a row of ``row`` places each load of values takes.
@@ -56,7 +57,7 @@ class DotProduct:
 
     @property
     def order(self) -> NDArray[np.intp]:
-        """Where in memory's vector of ``lanes * 4`` bytes each lane's products stand, as indices of [lane, k]."""
+        """What stands at each of the ``lanes * 4`` bytes of a vector: indices of [lane, k]."""
         places = np.arange(self.lanes * GROUP).reshape(self.lanes, 2, 2)
         # SMULL takes half a register: two products of all lanes, then the other two.
         return (places.transpose(1, 0, 2) if self.dot == "smull" else places).reshape(-1)
@@ -65,9 +66,9 @@ class DotProduct:
         """Group ``index`` of ``count`` groups, a vector of ``count * 4`` bytes, in all lanes."""
         places = [GROUP * index + k for k in range(GROUP)]
         if self.dot == "smull":
-            return tuple(T.Shuffle([groups], half * 4) for half in (places[:2], places[2:]))
+            return tuple(pick(groups, count * GROUP, half * 4) for half in (places[:2], places[2:]))
         if count > 1:
-            return (T.Shuffle([groups], places * self.lanes),)
+            return (pick(groups, count * GROUP, places * self.lanes),)
         return self._values(T.broadcast(T.reinterpret("int32", groups), self.lanes))
 
     def vector(self, values: Expr) -> tuple[Expr, ...]:
@@ -108,6 +109,28 @@ class DotProduct:
             sums = sums + _call(kind, name, x, w)
         return sums
 
+    def within(self, real: Expr, least: Expr | None, largest: Expr | None) -> Expr:
+        """A vector of float32 within scalar bounds."""
+        for bound, name in ((least, "max"), (largest, "min")):
+            if bound is None:
+                continue
+            all_lanes = T.broadcast(bound, self.lanes)
+            if self.signed:
+                real = _call("float32x4", f"llvm.aarch64.neon.f{name}nm.v4f32", real, all_lanes)
+            else:
+                real = T.max(real, all_lanes) if name == "max" else T.min(real, all_lanes)
+        return real
+
+    def rounded(self, real: Expr) -> Expr:
+        """A vector of float32 to the nearest int32, halves to the even one."""
+        name = "llvm.aarch64.neon.fcvtns.v4i32.v4f32" if self.signed else "llvm.lrint"
+        return _call(f"int32x{self.lanes}", name, real)
+
+    @property
+    def signed(self) -> bool:
+        """Whether activations are: on ARM."""
+        return activation_type(self.dot) == "int8"
+
     def _values(self, groups: Expr) -> tuple[Expr, ...]:
         if not self.dot.startswith("madd"):
             return (T.reinterpret(f"{activation_type(self.dot)}x{self.lanes * GROUP}", groups),)
@@ -118,7 +141,7 @@ class DotProduct:
 
 
 def _halves(values: Expr) -> tuple[Expr, ...]:
-    return tuple(T.Shuffle([values], list(range(first, first + 8))) for first in (0, 8))
+    return tuple(pick(values, 16, range(first, first + 8)) for first in (0, 8))
 
 
 def _call(kind: str, name: str, *operands: Expr) -> Expr:

@@ -29,7 +29,7 @@ def group_count(start: int, stop: int) -> int:
 
 
 def of_run(kernel: NDArray[Any], start: int, stop: int) -> NDArray[np.int8]:
-    """Weights ``[O, C, ...]`` of channels ``start`` to ``stop``, those of their whole groups ``[O, 4 * groups, ...]``."""
+    """Weights ``[O, C, ...]`` of channels ``start`` to ``stop`` as their groups: ``[O, 4 * groups, ...]``."""
     first = start // GROUP * GROUP
     whole = np.zeros((kernel.shape[0], group_count(start, stop) * GROUP, *kernel.shape[2:]), np.int8)
     whole[:, start - first : stop - first] = kernel[:, start:stop]

@@ -1,7 +1,7 @@
 """A frame with its zero border in a scratch buffer, so that the loops over windows have no branches.
 
-Quantized frames stay bytes, and their border is the zero point. Since everything is copied here anyway, shifts along time, height and width, and the normalization
-of pixels, cost nothing more.
+Quantized frames stay bytes, and their border is the zero point. Since everything is copied here
+anyway, shifts along time, height and width, and the normalization of pixels, cost nothing more.
 """
 
 from __future__ import annotations
@@ -95,7 +95,16 @@ class Padded:
         rise, slide = move.dh - operation.pads[1], move.dw - operation.pads[2]
         with when(*exists), T.serial(0, bottom - top) as i:
             if part.width == source.block and operation.pixels:
-                self._pixel_row(data, pixels, frame, (top + i + rise) * source.width + left + slide, at_tap, i + top, left, right)
+                self._pixel_row(
+                    data,
+                    pixels,
+                    frame,
+                    (top + i + rise) * source.width + left + slide,
+                    at_tap,
+                    i + top,
+                    left,
+                    right,
+                )
                 return
             # Whole blocks of neighbouring places are one run of memory.
             together = _TOGETHER if part.width == source.block else 1
@@ -122,7 +131,7 @@ class Padded:
                 T.buffer_store(self.buffer, value, [tap, 0, row, (left + j) * block + lane])
 
     def _valid(self, size: int, pad: int, step: int, reach: int) -> tuple[int, int]:
-        """First and last place in scratch with a number of the tensor: itself inside, and what it reads too."""
+        """First and last place in scratch with a number of the tensor: inside, and what it reads too."""
         first = max(0, -step) + pad
         last = min(size, size - step) + pad
         return min(max(first, 0), reach), max(min(last, reach), 0)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from tvm.tirx.script import builder as T  # noqa: N812
 
-from edgevid.targets.tvm.kernels._write import Expr, clamp, ramp, spread
+from edgevid.targets.tvm.kernels._write import Expr, clamp, ramp, real, spread
 from edgevid.targets.tvm.network import Bounds
 
 __all__ = ["RegisterTile"]
@@ -29,6 +29,7 @@ class RegisterTile:
 
     def add(self, values: Sequence[Expr], weights: Sequence[Expr]) -> None:
         """``sums[p, q] += values[p] * weights[q]``: a scalar a position, a vector a block."""
+        weights = [real(weight, self.lanes) for weight in weights]
         # Positions outside: one broadcast is alive at a time, and the weights stay in registers.
         for p in range(self.positions):
             one = spread(values[p], self.lanes)

@@ -7,13 +7,15 @@ With ``m = source.scale * weight.scale / target.scale`` a channel, rounded once 
 ``rint`` is to nearest even. Bounds are clamped before rounding, which is the same since they are
 integers. The multiplication and the addition are one fused operation by name, because compilers may fuse
 them or not. A float32 target has the target scale 1 and no rounding.
+
+Scales and bounds are parameters: layers that differ in them alone share one function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +23,41 @@ from tvm.tirx.script import builder as T  # noqa: N812
 
 from edgevid.targets.tvm.kernels._dot import DotProduct
 from edgevid.targets.tvm.kernels._groups import packed
-from edgevid.targets.tvm.kernels._write import Expr, clamp
-from edgevid.targets.tvm.network import Bounds, Convolution, Dense, Frames
+from edgevid.targets.tvm.kernels._write import Expr, buffer, ramp
+from edgevid.targets.tvm.network import Bounds, Convolution, Dense, Frames, Quantization
 
-__all__ = ["Requantize", "constants", "stored_bounds"]
+__all__ = ["Epilogue", "constants", "without_values"]
 
 _LIMITS = {"uint8": (0, 255), "int8": (-128, 127)}
+
+_Operation = TypeVar("_Operation", bound=Convolution | Dense)
+
+
+def without_values(operation: _Operation) -> _Operation:
+    """The operation that stands for all with the same function: scales of 1, bounds of 0."""
+    changes: dict[str, Any] = {
+        "source": _without_scale(operation.source),
+        "target": _without_scale(operation.target),
+        "bounds": tuple(None if bound is None else 0.0 for bound in operation.bounds),
+    }
+    if operation.target.quantization is not None:
+        changes["bounds"] = (None, None)
+    if isinstance(operation, Convolution) and operation.residual is not None:
+        changes["residual"] = _without_scale(operation.residual)
+    return replace(operation, **changes)
+
+
+def _without_scale(frames: Frames) -> Frames:
+    if frames.quantization is None:
+        return frames
+    return replace(frames, quantization=Quantization(1.0, frames.quantization.zero))
 
 
 def constants(
     operation: Convolution | Dense, weights: Mapping[str, NDArray[Any]], product: DotProduct
 ) -> list[NDArray[Any]]:
-    """``bias`` int32 ``[blocks, v]``, from which the sums start, and ``scales`` float32 ``[blocks, v]``.
+    """What `Epilogue` reads: ``bias`` int32 ``[blocks, v]``, from which the sums start, ``scales``
+    float32 ``[blocks, v]``, and ``limits`` float32 [3]: the residual's factor, least and largest value.
 
     The source's zero point is in the bias: ``sum w * (q - zero) = sum w * q - zero * sum w``.
     """
@@ -44,61 +69,111 @@ def constants(
         bias = np.rint(np.divide(bias, steps, out=np.zeros_like(bias), where=steps > 0))
     whole = np.clip(bias, -(2**31), 2**31 - 1).astype(np.int64)
     whole -= source.quantization.zero * kernel.reshape(kernel.shape[0], -1).sum(axis=1, dtype=np.int64)
-    scales = steps / (1.0 if target.quantization is None else target.quantization.scale)
+    step = 1.0 if target.quantization is None else target.quantization.scale
     return [
         # Sums are exact modulo 2^32, so a start beyond that is none that matters.
         packed(whole.astype(np.int32), target.blocks, product, np.int32),
-        packed(scales, target.blocks, product, np.float32),
+        packed(steps / step, target.blocks, product, np.float32),
+        np.array([_residual_factor(operation) or 0.0, *_limits(target, operation.bounds)], np.float32),
     ]
 
 
-def stored_bounds(target: Frames, bounds: Bounds) -> tuple[float | None, float | None]:
-    """Bounds of real numbers as those of a quantized target's integers without its zero point."""
+def _residual_factor(operation: Convolution | Dense) -> float | None:
+    """What the residual is multiplied with; None where nothing is to be done."""
+    frames, target = getattr(operation, "residual", None), operation.target
+    if frames is None or frames.quantization is target.quantization is None:
+        return None
+    step = 1.0 if target.quantization is None else target.quantization.scale
+    return float(1 / step * (1.0 if frames.quantization is None else frames.quantization.scale))
+
+
+def _limits(target: Frames, bounds: Bounds) -> tuple[float, float]:
+    """Bounds of real numbers; of a quantized target as its integers without the zero point."""
     quantization = target.quantization
     if quantization is None:
-        return bounds
-    least, largest = (limit - quantization.zero for limit in _LIMITS[target.dtype])
+        return tuple(bound or 0.0 for bound in bounds)  # type: ignore[return-value]
+    least, largest = (float(limit - quantization.zero) for limit in _LIMITS[target.dtype])
+    step = np.float32(quantization.scale)
     if bounds[0] is not None:
-        least = max(least, round(np.float32(bounds[0]) / np.float32(quantization.scale)))
+        least = max(least, float(np.rint(np.float32(bounds[0]) / step)))
     if bounds[1] is not None:
-        largest = min(largest, round(np.float32(bounds[1]) / np.float32(quantization.scale)))
+        largest = min(largest, float(np.rint(np.float32(bounds[1]) / step)))
     return least, max(largest, least)
 
 
 @dataclass(frozen=True)
-class Requantize:
-    """The epilogue of an operation with integer sums."""
+class Epilogue:
+    """How sums become what is stored, and the parameters that this takes."""
 
     operation: Convolution | Dense
-    lanes: int
+    product: DotProduct
+    _bias: Any
+    _scales: Any
+    _limits: Any
+    _residual: Any
+    _target: Any
 
-    def apply(self, sums: Expr, scales: Expr, residual: Expr | None) -> Expr:
-        """A vector of sums (int32) as one of the target's type; ``scales`` and ``residual`` are vectors."""
-        target, v = self.operation.target, self.lanes
-        real = T.Cast(f"float32x{v}", sums)
-        if residual is None:
+    @classmethod
+    def parameters(cls, operation: Convolution | Dense, product: DotProduct) -> Epilogue:
+        """Declare ``bias, scales, limits[, residual], target``: the last parameters of the function."""
+        target, residual = operation.target, getattr(operation, "residual", None)
+        shape = (target.blocks, target.block)
+        return cls(
+            operation,
+            product,
+            buffer("bias", shape, "int32"),
+            buffer("scales", shape),
+            buffer("limits", (3,)),
+            None if residual is None else buffer("residual", residual.shape, residual.dtype),
+            buffer("target", target.shape, target.dtype),
+        )
+
+    def bias(self, block: Expr) -> Expr:
+        """What the sums of an output block start from."""
+        return self._bias[block, ramp(0, self.operation.target.block)]
+
+    def store(self, sums: Sequence[Expr], frame: Expr, block: Expr, position: Expr) -> None:
+        """Store vectors of sums (int32) of neighbouring positions; bytes of several at once."""
+        target, v = self.operation.target, self.product.lanes
+        real = [self._real(vector, frame, block, position + p) for p, vector in enumerate(sums)]
+        if target.quantization is None:
+            for p, vector in enumerate(real):
+                T.buffer_store(self._target, vector, [frame, block, position + p, ramp(0, v)])
+            return
+        whole = [self.product.rounded(vector) for vector in real]
+        if target.quantization.zero:
+            whole = [vector + T.broadcast(T.int32(target.quantization.zero), v) for vector in whole]
+        wide = v * len(sums)
+        together = whole[0] if len(whole) == 1 else T.Shuffle(whole, list(range(wide)))
+        value = T.Cast(f"{target.dtype}x{wide}", together)
+        T.buffer_store(self._target, value, [frame, block, position, ramp(0, wide)])
+
+    def _real(self, sums: Expr, frame: Expr, block: Expr, position: Expr) -> Expr:
+        """In steps of the target, within the bounds."""
+        v = self.product.lanes
+        real, scales = T.Cast(f"float32x{v}", sums), self._scales[block, ramp(0, v)]
+        if self._residual is None:
             real = real * scales
         else:
-            real = T.call_llvm_pure_intrin(f"float32x{v}", "llvm.fma", real, scales, self._skip(residual))
-        least, largest = stored_bounds(target, self.operation.bounds)
-        real = clamp(real, least, largest, v)
-        if target.quantization is None:
-            return real
-        whole = T.call_llvm_pure_intrin(f"int32x{v}", "llvm.lrint", real)
-        if target.quantization.zero:
-            whole = whole + T.broadcast(T.int32(target.quantization.zero), v)
-        return T.Cast(f"{target.dtype}x{v}", whole)
+            skip = self._in_steps(self._residual[frame, block, position, ramp(0, v)])
+            real = T.call_llvm_pure_intrin(f"float32x{v}", "llvm.fma", real, scales, skip)
+        always, bounds = self.operation.target.quantization is not None, self.operation.bounds
+        least, largest = (
+            self._limits[place] if always or bound is not None else None
+            for place, bound in enumerate(bounds, start=1)
+        )
+        return self.product.within(real, least, largest)
 
-    def _skip(self, residual: Expr) -> Expr:
+    def _in_steps(self, residual: Expr) -> Expr:
         """The residual in steps of the target."""
         assert isinstance(self.operation, Convolution)
-        frames, target, v = self.operation.residual, self.operation.target, self.lanes
+        frames, v = self.operation.residual, self.operation.target.block
         assert frames is not None
-        scale = 1.0 if target.quantization is None else 1 / target.quantization.scale
         if frames.quantization is not None:
-            scale *= frames.quantization.scale
             residual = T.Cast(f"int32x{v}", residual)
             if frames.quantization.zero:
                 residual = residual - T.broadcast(T.int32(frames.quantization.zero), v)
             residual = T.Cast(f"float32x{v}", residual)
-        return residual * T.broadcast(T.float32(scale), v) if scale != 1.0 else residual
+        if _residual_factor(self.operation) is None:
+            return residual
+        return residual * T.broadcast(self._limits[0], v)

@@ -16,7 +16,9 @@ __all__ = [
     "function",
     "number",
     "over_tiles",
+    "pick",
     "ramp",
+    "real",
     "spread",
     "typed",
     "unless",
@@ -64,6 +66,17 @@ def spread(value: Expr, lanes: int) -> Expr:
 def number(value: float, lanes: int) -> Expr:
     """A float32 constant in all lanes."""
     return spread(T.float32(value), lanes)
+
+
+def pick(vector: Expr, lanes: int, places: Sequence[int]) -> Expr:
+    """Lanes of a vector of ``lanes``, each as often as ``places`` name it."""
+    # A shuffle may have no more lanes than its operands together.
+    return T.Shuffle([vector] * -(-len(places) // lanes), list(places))
+
+
+def real(value: Expr, lanes: int) -> Expr:
+    """A vector of float32, of whatever stands in memory."""
+    return T.Cast(typed("float32", lanes), value)
 
 
 def typed(dtype: str, lanes: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgevid.errors import TargetError
@@ -28,6 +29,7 @@ from edgevid.targets.tvm.kernels import (
     spatial,
     transposition,
 )
+from edgevid.targets.tvm.kernels._requantize import without_values
 from edgevid.targets.tvm.network import (
     Channels,
     Convolution,
@@ -56,8 +58,18 @@ class Kernel:
 
     def build(self, name: str) -> Any:
         """The TIR function; parameters: inputs, constants of `pack`, output."""
-        chosen = [value for value in (self.tile, self.dot) if value is not None]
-        return _FAMILIES[self.family].build(self.operation, *chosen, name)
+        _, operation, *chosen = self.code
+        return _FAMILIES[self.family].build(
+            operation, *(value for value in chosen if value is not None), name
+        )
+
+    @property
+    def code(self) -> tuple[Any, ...]:
+        """What the function depends on: kernels with the same need it once."""
+        operation = self.operation
+        if self.dot is not None and isinstance(operation, Convolution | Dense):
+            operation = without_values(operation)
+        return self.family, operation, self.tile, self.dot
 
     def pack(self, weights: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """The constants as the function reads them."""
@@ -65,6 +77,8 @@ class Kernel:
         if pack is None:
             return []
         packed: list[NDArray[Any]] = pack(self.operation, weights, *([self.dot] if self.dot else []))
+        if getattr(self.operation, "weight_type", "float32") == "float16":
+            packed[0] = packed[0].astype(np.float16)
         return packed
 
 
@@ -119,8 +133,8 @@ def candidates(operation: Operation, cpu: Cpu) -> tuple[Kernel, ...]:
                 return tuple(Kernel(family, operation, tile) for tile in tiles)
         raise TargetError(f"no kernel for {operation}")
     if isinstance(operation, MatrixProduct):
-        found = matrix_product.tiles(operation, cpu.registers, cpu.lanes)
-        return tuple(Kernel("matrix_product", operation, tile) for tile in found)
+        tile = matrix_product.tiles(operation, cpu.registers, cpu.lanes)[0]
+        return (Kernel("matrix_product", operation, tile),)
     single = _SINGLE.get(type(operation))
     if single is None:
         raise TargetError(f"no kernel for {operation}")

@@ -8,6 +8,7 @@ become groups of four bytes 16 at a time; all else goes channel by channel, at t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product as pairs
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,17 @@ from tvm.tirx.script import builder as T  # noqa: N812
 from edgevid.targets.tvm.kernels._dot import GROUP
 from edgevid.targets.tvm.kernels._quantized import restored, stored
 from edgevid.targets.tvm.kernels._segments import lanes, segments
-from edgevid.targets.tvm.kernels._write import Expr, buffer, clamp, function, over_tiles, ramp, unless, when
+from edgevid.targets.tvm.kernels._write import (
+    Expr,
+    buffer,
+    clamp,
+    function,
+    over_tiles,
+    pick,
+    ramp,
+    unless,
+    when,
+)
 from edgevid.targets.tvm.network import Copy, Move
 
 __all__ = ["build", "pack"]
@@ -68,21 +79,21 @@ def _pixels(operation: Copy, data: Any, pixels: Any, out: Any, n: Expr) -> None:
     source, target = operation.source, operation.target
     assert target.quantization is not None
     zero = target.quantization.zero
-    limits = [limit - zero for limit in ((0, 255) if target.dtype == "uint8" else (-128, 127))]
+    least, largest = (limit - zero for limit in ((0, 255) if target.dtype == "uint8" else (-128, 127)))
 
     def some(count: int) -> None:
         wide, first = count * GROUP, i * _PIXELS
-        colours = [min(lane, source.block - 1) + pixel * source.block for pixel in range(count) for lane in range(GROUP)]
-        bytes_ = T.bind(data[n, 0, first, ramp(0, count * source.block)])
-        # Twice: a shuffle may have no more lanes than its operands.
-        read = T.Shuffle([bytes_] * GROUP, colours)
+        wanted = pairs(range(count), range(GROUP))
+        colours = [pixel * source.block + min(lane, source.block - 1) for pixel, lane in wanted]
+        read = T.bind(data[n, 0, first, ramp(0, count * source.block)])
+        read = pick(read, count * source.block, colours)
         real = T.call_llvm_pure_intrin(
             f"float32x{wide}",
             "llvm.fma",
             T.Cast(f"float32x{wide}", read),
             *(pixels[row, ramp(0, wide)] for row in (0, 1)),
         )
-        whole = T.Cast(f"int32x{wide}", T.nearbyint(clamp(real, *limits, wide)))
+        whole = T.Cast(f"int32x{wide}", T.nearbyint(clamp(real, least, largest, wide)))
         if zero:
             whole = whole + T.broadcast(T.int32(zero), wide)
         T.buffer_store(out, T.Cast(f"{target.dtype}x{wide}", whole), [n, 0, first, ramp(0, wide)])
@@ -147,7 +158,11 @@ def _channels(operation: Copy, data: Any, pixels: Any, out: Any, n: Expr) -> Non
 def _inside(operation: Copy, move: Move, n: Expr, h: Expr, w: Expr) -> list[Expr]:
     """The conditions under which what a move reads exists; none where it always does."""
     source = operation.source
-    steps = ((n % source.segments, move.dt, source.segments), (h, move.dh, source.height), (w, move.dw, source.width))
+    steps = (
+        (n % source.segments, move.dt, source.segments),
+        (h, move.dh, source.height),
+        (w, move.dw, source.width),
+    )
     found: list[Expr] = []
     for place, step, size in steps:
         if step:

@@ -42,7 +42,7 @@ def build(operation: Dense, name: str) -> Any:
     v = target.block
     with function(name) as written:
         data = buffer("source", source.shape)
-        weights = buffer("weights", (target.blocks, source.channels, v))
+        weights = buffer("weights", (target.blocks, source.channels, v), operation.weight_type)
         bias = buffer("bias", (target.blocks, v))
         out = buffer("target", target.shape)
         with T.parallel(0, target.blocks) as o, T.serial(0, -(-target.frames // _ROWS)) as r:

@@ -19,7 +19,7 @@ from tvm.tirx.script import builder as T  # noqa: N812
 
 from edgevid.targets.tvm.kernels._frame import source_frame
 from edgevid.targets.tvm.kernels._windows import Group, groups
-from edgevid.targets.tvm.kernels._write import Expr, buffer, clamp, function, ramp, when
+from edgevid.targets.tvm.kernels._write import Expr, buffer, clamp, function, ramp, real, when
 from edgevid.targets.tvm.network import Convolution
 
 __all__ = ["Tile", "build", "fits", "pack", "tiles"]
@@ -72,7 +72,7 @@ def build(operation: Convolution, tile: Tile, name: str) -> Any:
     (_, down, along), (_, apart, beside) = operation.strides, operation.dilations
     with function(name) as written:
         data = buffer("source", source.shape)
-        weights = buffer("weights", (target.blocks, taps * height * width, v))
+        weights = buffer("weights", (target.blocks, taps * height * width, v), operation.weight_type)
         bias = buffer("bias", (target.blocks, v))
         skip = buffer("residual", target.shape) if operation.residual else None
         out = buffer("target", target.shape)
@@ -86,15 +86,13 @@ def build(operation: Convolution, tile: Tile, name: str) -> Any:
                 frame, exists = source_frame(operation, n, tap, 0)
                 with when(*exists):
                     for y, x in product(range(top.start, top.stop), range(width)):
-                        weight = weights[b, (tap * height + y) * width + x, ramp(0, v)]
+                        weight = real(weights[b, (tap * height + y) * width + x, ramp(0, v)], v)
                         row = (r * down - operation.pads[1] + y * apart) * source.width
                         for p, column in enumerate(columns):
                             if column.start <= x < column.stop:
                                 at = row + (left + p) * along - operation.pads[2] + x * beside
                                 value = data[frame, b, at, ramp(0, v)]
-                                T.buffer_store(
-                                    sums, sums[ramp(p * v, v)] + value * weight, [ramp(p * v, v)]
-                                )
+                                T.buffer_store(sums, sums[ramp(p * v, v)] + value * weight, [ramp(p * v, v)])
             for p in range(len(columns)):
                 at = (n, b, r * target.width + left + p, ramp(0, v))
                 vector = sums[ramp(p * v, v)]

@@ -1,7 +1,8 @@
 """Convolutions in any groups, in float32, with any shift on the input, strides and dilation.
 
-Layouts: source ``[frames, ceil(C / b), H * W, b]``, weights ``[ceil(O / v), kt * KH * KW * reach, v]``, within a tap
-along time by row, column and input channel; bias ``[ceil(O / v), v]``; target ``[frames, ceil(O / v), OH * OW, v]``.
+Layouts: source ``[frames, ceil(C / b), H * W, b]``, weights ``[ceil(O / v), kt * KH * KW * reach, v]``,
+within a tap along time by row, column and input channel; bias ``[ceil(O / v), v]``; target
+``[frames, ceil(O / v), OH * OW, v]``.
 
 A vector of outputs reads the ``reach`` input channels of all groups that it has a part in; the weights
 between a channel and an output of different groups are zero. Wide groups lose nothing by it, and narrow
@@ -91,7 +92,7 @@ def build(operation: Convolution, tile: Tile, name: str) -> Any:
     reach, (inputs, outputs) = _reach(operation), _widths(operation)
     with function(name) as written:
         data = buffer("source", source.shape)
-        weights = buffer("weights", (target.blocks, taps * height * width * reach, v))
+        weights = buffer("weights", (target.blocks, taps * height * width * reach, v), operation.weight_type)
         bias = buffer("bias", (target.blocks, v))
         skip = buffer("residual", target.shape) if operation.residual else None
         out = buffer("target", target.shape)

@@ -17,8 +17,8 @@ from edgevid.targets.tvm.cpus import Dot
 from edgevid.targets.tvm.kernels._dot import GROUP, DotProduct
 from edgevid.targets.tvm.kernels._groups import group_count, groups, of_run, rows
 from edgevid.targets.tvm.kernels._integer_tile import IntegerTile
-from edgevid.targets.tvm.kernels._requantize import Requantize, constants
-from edgevid.targets.tvm.kernels._write import Expr, buffer, function, over_tiles, ramp
+from edgevid.targets.tvm.kernels._requantize import Epilogue, constants
+from edgevid.targets.tvm.kernels._write import buffer, function, over_tiles, ramp
 from edgevid.targets.tvm.network import Dense
 
 __all__ = ["build", "pack"]
@@ -37,36 +37,31 @@ def pack(operation: Dense, weights: Mapping[str, NDArray[Any]], dot: Dot) -> lis
 
 
 def build(operation: Dense, dot: Dot, name: str) -> Any:
-    """The function ``name(source, weights, bias, scales, target)``."""
+    """The function ``name(source, weights, bias, scales, limits, target)``."""
     source, target = operation.source, operation.target
-    v, product, epilogue = target.block, DotProduct(dot, target.block), Requantize(operation, target.block)
+    v, product = target.block, DotProduct(dot, target.block)
     with function(name) as written:
         data = buffer("source", source.shape, source.dtype)
         weights = buffer("weights", (target.blocks, group_count(0, source.channels), v * GROUP), "int8")
-        bias = buffer("bias", (target.blocks, v), "int32")
-        scales = buffer("scales", (target.blocks, v))
-        out = buffer("target", target.shape, target.dtype)
+        epilogue = Epilogue.parameters(operation, product)
         with T.parallel(0, target.blocks) as o, T.serial(0, -(-target.frames // _ROWS)) as r:
 
-            def one(count: int) -> None:
-                first = r * _ROWS
-                sums = IntegerTile(product, count, 1, lambda _: bias[o, ramp(0, v)])
-                done = 0
+            def some(count: int) -> None:
+                rows_of = [r * _ROWS + k for k in range(count)]
+                sums = IntegerTile(epilogue, count, [o])
+                step = 0
                 for part in groups(0, source.channels, source.block):
                     each = part.width // GROUP
                     with T.serial(0, part.count) as i, T.serial(0, each) as j:
-                        place, lane = part.block + i, part.first + j * GROUP
+                        block, lane = part.block + i, ramp(part.first + j * GROUP, GROUP)
+                        vector = weights[o, step + i * each + j, ramp(0, v * GROUP)]
                         sums.add(
-                            lambda k, _, place=place, lane=lane: data[first + k, place, 0, ramp(lane, GROUP)],
+                            lambda k, _, block=block, lane=lane: data[rows_of[k], block, 0, lane],  # type: ignore[misc]
                             [1] * count,
-                            [weights[o, done + i * each + j, ramp(0, v * GROUP)]],
+                            lambda _, vector=vector: vector,  # type: ignore[misc]
                         )
-                    done += part.count * each
+                    step += part.count * each
+                sums.store([(row, 0) for row in rows_of], 1)
 
-                def write(k: int, _: int, vector: Expr) -> None:
-                    T.buffer_store(out, vector, [first + k, o, 0, ramp(0, v)])
-
-                sums.store(write, epilogue, lambda _: scales[o, ramp(0, v)], None)
-
-            over_tiles(r, target.frames, _ROWS, one)
+            over_tiles(r, target.frames, _ROWS, some)
     return written.get()

@@ -1,7 +1,7 @@
 """Depthwise convolutions in int8: 3x3, 5x5, and with taps along time.
 
-Layouts: source bytes ``[frames, ceil(C / b), H * W, b]``; weights int8 ``[ceil(C / b), steps, b * 4]`` with a step
-for each tap along time, row and four columns of the window; bias int32 and scales float32
+Layouts: source bytes ``[frames, ceil(C / b), H * W, b]``; weights int8 ``[ceil(C / b), steps, b * 4]`` with
+a step for each tap along time, row and four columns of the window; bias int32 and scales float32
 ``[ceil(C / b), b]``; target ``[frames, ceil(C / b), OH * OW, b]``.
 
 A lane is a channel. Four neighbouring columns of the frame, copied into scratch memory with a border of the
@@ -24,7 +24,7 @@ from edgevid.targets.tvm.cpus import Dot
 from edgevid.targets.tvm.kernels._dot import GROUP, DotProduct
 from edgevid.targets.tvm.kernels._groups import rows
 from edgevid.targets.tvm.kernels._padded import Padded
-from edgevid.targets.tvm.kernels._requantize import Requantize, constants
+from edgevid.targets.tvm.kernels._requantize import Epilogue, constants
 from edgevid.targets.tvm.kernels._write import Expr, buffer, function, over_tiles, ramp
 from edgevid.targets.tvm.network import Convolution
 
@@ -56,11 +56,7 @@ def tiles(operation: Convolution, registers: int, dot: Dot) -> tuple[Tile, ...]:
     each, rest = DotProduct(dot, target.block).kept
     shapes = [(4, 2), (2, 4), (2, 7), (4, 4), (1, 7), (1, 14), (2, 2), (1, 4), (2, 14), (1, 1)]
     left = registers - rest - 1 - each * operation.kernel[1] * _steps(operation)
-    held = [
-        (h, w)
-        for h, w in shapes
-        if h * w <= max(left, 4) and h <= target.height and w <= target.width
-    ]
+    held = [(h, w) for h, w in shapes if h * w <= max(left, 4) and h <= target.height and w <= target.width]
     held.sort(key=lambda shape: (target.height % shape[0] != 0) + (target.width % shape[1] != 0))
     return tuple(Tile(*shape) for shape in held[:6])
 
@@ -80,75 +76,98 @@ def pack(operation: Convolution, weights: Mapping[str, NDArray[Any]], dot: Dot) 
 
 
 def build(operation: Convolution, tile: Tile, dot: Dot, name: str) -> Any:
-    """The function ``name(source, weights, bias, scales[, residual], target)``."""
-    source, target = operation.source, operation.target
-    v, product, (taps, height, width) = target.block, DotProduct(dot, target.block), operation.kernel
-    (_, down, along), (_, apart, beside) = operation.strides, operation.dilations
-    steps = _steps(operation)
+    """The function ``name(source, weights, bias, scales, limits[, residual], target)``."""
+    target = operation.target
     # The last group of a row may reach beyond the window.
-    more = (steps * GROUP - width) * beside
-    transposed = (np.arange(GROUP) * v + np.arange(v)[:, None]).reshape(-1)[product.order].tolist()
-    epilogue = Requantize(operation, v)
+    more = (_steps(operation) * GROUP - operation.kernel[2]) * operation.dilations[2]
     with function(name) as written:
-        data = buffer("source", source.shape, source.dtype)
-        weights = buffer("weights", (target.blocks, taps * height * steps, v * GROUP), "int8")
-        bias = buffer("bias", (target.blocks, v), "int32")
-        scales = buffer("scales", (target.blocks, v))
-        skip = buffer("residual", target.shape, operation.residual.dtype) if operation.residual else None
-        out = buffer("target", target.shape, target.dtype)
-
-        def group(padded: Padded, tap: int, row: Expr, column: Expr) -> tuple[Expr, ...]:
-            """Four columns from ``column`` on, as four bytes of each channel."""
-            if beside == 1:
-                columns = [padded.buffer[tap, 0, row, ramp(column * v, v * GROUP)]]
-            else:
-                columns = [padded.buffer[tap, 0, row, ramp((column + k * beside) * v, v)] for k in range(GROUP)]
-            return product.vector(T.Shuffle(columns, transposed))
-
-        def one(padded: Padded, n: Expr, b: Expr, r: Expr, c: Expr, rows: int, columns: int) -> None:
-            top, left = r * tile.rows, c * tile.columns
-            sums = T.alloc_buffer((rows * columns * v,), "int32", scope="local")
-
-            def place(i: int, j: int) -> Expr:
-                return ramp((i * columns + j) * v, v)
-
-            for i, j in pairs(range(rows), range(columns)):
-                T.buffer_store(sums, bias[b, ramp(0, v)], [place(i, j)])
-            ready = [
-                [T.bind(part) for part in product.weights(weights[b, step, ramp(0, v * GROUP)])]
-                for step in range(taps * height * steps)
-            ]
-            read = sorted({i * down + y * apart for i in range(rows) for y in range(height)})
-            for tap, row, j, g in pairs(range(taps), read, range(columns), range(steps)):
-                column = (left + j) * along + g * GROUP * beside
-                values = [T.bind(part) for part in group(padded, tap, top * down + row, column)]
-                for i in range(rows):
-                    y, rest = divmod(row - i * down, apart)
-                    if rest == 0 and 0 <= y < height:
-                        weight = ready[(tap * height + y) * steps + g]
-                        T.buffer_store(sums, product.add(sums[place(i, j)], values, weight), [place(i, j)])
-            for i, j in pairs(range(rows), range(columns)):
-                at = (n, b, (top + i) * target.width + left + j, ramp(0, v))
-                vector = epilogue.apply(
-                    sums[place(i, j)], scales[b, ramp(0, v)], None if skip is None else skip[at]
-                )
-                T.buffer_store(out, vector, list(at))
-
+        writer = _Writer.with_parameters(operation, tile, dot)
         with T.parallel(0, target.frames * target.blocks) as task:
             n, b = task // target.blocks, task % target.blocks
             padded = Padded.allocate(operation, blocks=1, more_columns=more)
-            for tap in range(taps):
-                padded.fill_block(data, tap, n, b)
+            for tap in range(operation.kernel[0]):
+                padded.fill_block(writer.data, tap, n, b)
             with (
                 T.serial(0, -(-target.height // tile.rows)) as r,
                 T.serial(0, -(-target.width // tile.columns)) as c,
             ):
-                over_tiles(
-                    r,
-                    target.height,
-                    tile.rows,
-                    lambda rows: over_tiles(
-                        c, target.width, tile.columns, lambda columns: one(padded, n, b, r, c, rows, columns)
-                    ),
-                )
+                writer.tile_at(padded, n, b, r, c)
     return written.get()
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """The parameters of the function, and what is computed for one tile."""
+
+    operation: Convolution
+    tile: Tile
+    product: DotProduct
+    data: Any
+    weights: Any
+    epilogue: Epilogue
+
+    @classmethod
+    def with_parameters(cls, operation: Convolution, tile: Tile, dot: Dot) -> _Writer:
+        source, target, (taps, height, _) = operation.source, operation.target, operation.kernel
+        steps = taps * height * _steps(operation)
+        product = DotProduct(dot, operation.target.block)
+        return cls(
+            operation,
+            tile,
+            product,
+            buffer("source", source.shape, source.dtype),
+            buffer("weights", (target.blocks, steps, target.block * GROUP), "int8"),
+            Epilogue.parameters(operation, product),
+        )
+
+    def tile_at(self, padded: Padded, n: Expr, b: Expr, r: Expr, c: Expr) -> None:
+        """The tile of row ``r`` and column ``c`` of block ``b`` of frame ``n``."""
+        target, tile = self.operation.target, self.tile
+        over_tiles(
+            r,
+            target.height,
+            tile.rows,
+            lambda rows: over_tiles(
+                c, target.width, tile.columns, lambda columns: self._one(padded, n, b, r, c, rows, columns)
+            ),
+        )
+
+    def _one(self, padded: Padded, n: Expr, b: Expr, r: Expr, c: Expr, rows: int, columns: int) -> None:
+        v, (taps, height, _) = self.product.lanes, self.operation.kernel
+        down, apart = self.operation.strides[1], self.operation.dilations[1]
+        top, left, steps = r * self.tile.rows, c * self.tile.columns, _steps(self.operation)
+        spots = {spot: ramp(p * v, v) for p, spot in enumerate(pairs(range(rows), range(columns)))}
+        sums = T.alloc_buffer((len(spots) * v,), "int32", scope="local")
+        for place in spots.values():
+            T.buffer_store(sums, self.epilogue.bias(b), [place])
+        weights = [
+            _bound(self.product.weights(self.weights[b, step, ramp(0, v * GROUP)]))
+            for step in range(taps * height * steps)
+        ]
+        read = sorted({i * down + y * apart for i in range(rows) for y in range(height)})
+        for tap, row, j, g in pairs(range(taps), read, range(columns), range(steps)):
+            values = _bound(self._group(padded, tap, top * down + row, left + j, g))
+            for i in range(rows):
+                y, rest = divmod(row - i * down, apart)
+                if rest == 0 and 0 <= y < height:
+                    weight = weights[(tap * height + y) * steps + g]
+                    place = spots[i, j]
+                    T.buffer_store(sums, self.product.add(sums[place], values, weight), [place])
+        for (i, j), place in spots.items():
+            self.epilogue.store([sums[place]], n, b, (top + i) * self.operation.target.width + left + j)
+
+    def _group(self, padded: Padded, tap: int, row: Expr, output: Expr, g: int) -> tuple[Expr, ...]:
+        """The ``g``-th four columns of the window of column ``output``, as four bytes of each channel."""
+        v, along, beside = self.product.lanes, self.operation.strides[2], self.operation.dilations[2]
+        first = output * along + g * GROUP * beside
+        if beside == 1:
+            columns = [padded.buffer[tap, 0, row, ramp(first * v, v * GROUP)]]
+        else:
+            columns = [padded.buffer[tap, 0, row, ramp((first + k * beside) * v, v)] for k in range(GROUP)]
+        transposed = (np.arange(GROUP) * v + np.arange(v)[:, None]).reshape(-1)[self.product.order]
+        return self.product.vector(T.Shuffle(columns, transposed.tolist()))
+
+
+def _bound(operands: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """Made ready once, used in many products."""
+    return tuple(T.bind(operand) for operand in operands)

@@ -2,7 +2,7 @@
 
 Layouts: source bytes ``[frames, ceil(C / b), H * W, b]``; weights int8 ``[ceil(O / v), steps, v * 4]``
 with a step for each group of four channels of each run, in the order in which they are summed;
-bias int32 and scales float32 ``[ceil(O / v), v]``; absent int32 ``[runs, ceil(O / v), v]``; target
+absent int32 ``[runs, ceil(O / v), v]``; bias int32 and scales float32 ``[ceil(O / v), v]``; target
 ``[frames, ceil(O / v), OH * OW, v]``, v lanes a vector.
 
 The sum over channels is cut into runs, each read from its own frame: t + dt for channels that a
@@ -26,7 +26,7 @@ from edgevid.targets.tvm.kernels._dot import GROUP, DotProduct
 from edgevid.targets.tvm.kernels._frame import source_frame
 from edgevid.targets.tvm.kernels._groups import group_count, groups, of_run, packed, rows
 from edgevid.targets.tvm.kernels._integer_tile import IntegerTile
-from edgevid.targets.tvm.kernels._requantize import Requantize, constants
+from edgevid.targets.tvm.kernels._requantize import Epilogue, constants
 from edgevid.targets.tvm.kernels._segments import segments
 from edgevid.targets.tvm.kernels._write import Expr, buffer, function, over_tiles, ramp, unless, when
 from edgevid.targets.tvm.network import Convolution, Move
@@ -69,10 +69,25 @@ def tiles(operation: Convolution, registers: int, dot: Dot) -> tuple[Tile, ...]:
     """Candidates, the best guess first; ``registers`` vector registers hold the accumulators."""
     positions, blocks = operation.target.positions, operation.target.blocks
     each, rest = DotProduct(dot, operation.target.block).kept
-    shapes = [(14, 2), (7, 4), (7, 3), (14, 1), (8, 2), (28, 1), (7, 2), (4, 4), (4, 2), (3, 2), (16, 1), (7, 1)]
+    shapes = [
+        (7, 2),
+        (14, 1),
+        (7, 3),
+        (8, 2),
+        (14, 2),
+        (28, 1),
+        (7, 4),
+        (4, 4),
+        (4, 2),
+        (3, 2),
+        (16, 1),
+        (7, 1),
+    ]
     shapes += [(1, 8), (1, 4), (2, 4), (1, 2), (1, 1)]
     held = [
-        (p, q) for p, q in shapes if p * q + q * each + rest <= registers + 1 and p <= positions and q <= blocks
+        (p, q)
+        for p, q in shapes
+        if p * q + q * each + rest <= registers + 1 and p <= positions and q <= blocks
     ]
     # A remainder is computed with fewer accumulators, at a lower rate.
     held.sort(key=lambda shape: (positions % shape[0] != 0) + (blocks % shape[1] != 0))
@@ -99,11 +114,11 @@ def pack(operation: Convolution, weights: Mapping[str, NDArray[Any]], dot: Dot) 
     runs = [of_run(kernel[..., tap], move.start, move.stop) for tap, move in _runs(operation)]
     summed = np.concatenate(runs, axis=1)
     steps = rows(summed.reshape(len(kernel), -1, GROUP), blocks, product)
-    found = [steps, *constants(operation, weights, product)]
+    absent = []
     if _corrected(operation):
         sums = [zero * run.sum(axis=1, dtype=np.int32) for run in runs]
-        found.append(np.stack([packed(each, blocks, product, np.int32) for each in sums]))
-    return found
+        absent.append(np.stack([packed(each, blocks, product, np.int32) for each in sums]))
+    return [steps, *absent, *constants(operation, weights, product)]
 
 
 def _place(operation: Convolution, tile: Tile, first: Expr) -> Callable[[int], Expr]:
@@ -119,70 +134,90 @@ def _place(operation: Convolution, tile: Tile, first: Expr) -> Callable[[int], E
 
 
 def build(operation: Convolution, tile: Tile, dot: Dot, name: str) -> Any:
-    """The function ``name(source, weights, bias, scales[, absent][, residual], target)``."""
-    source, target = operation.source, operation.target
-    v, product, runs = target.block, DotProduct(dot, target.block), list(_runs(operation))
-    steps = sum(group_count(move.start, move.stop) for _, move in runs)
+    """The function ``name(source, weights[, absent], bias, scales, limits[, residual], target)``."""
+    target = operation.target
     counts = {
         "n": target.frames,
         "o": -(-target.blocks // tile.blocks),
         "p": -(-target.positions // tile.positions),
     }
     with function(name) as written:
-        data = buffer("source", source.shape, source.dtype)
-        weights = buffer("weights", (target.blocks, steps, v * GROUP), "int8")
-        bias = buffer("bias", (target.blocks, v), "int32")
-        scales = buffer("scales", (target.blocks, v))
-        absent = buffer("absent", (len(runs), target.blocks, v), "int32") if _corrected(operation) else None
-        skip = buffer("residual", target.shape, operation.residual.dtype) if operation.residual else None
-        out = buffer("target", target.shape, target.dtype)
-
-        def one(n: Expr, o: Expr, p: Expr, positions: int, blocks: int) -> None:
-            block, first = o * tile.blocks, p * tile.positions
-            place = _place(operation, tile, first)
-            neighbours = product.neighbours(positions, source.block * operation.strides[2])
-            sums = IntegerTile(product, positions, blocks, lambda q: bias[block + q, ramp(0, v)])
-            row = 0
-            for index, (tap, move) in enumerate(runs):
-                frame, exists = source_frame(operation, n, tap, move.dt)
-                with when(*exists):
-                    for part in groups(move.start, move.stop, source.block):
-                        each = part.width // GROUP
-                        with T.serial(0, part.count) as i, T.serial(0, each) as j:
-                            lane, step = part.first + j * GROUP, row + i * each + j
-                            sums.add(
-                                lambda k, count, at=part.block + i, frame=frame, lane=lane: data[
-                                    frame, at, place(k), ramp(lane, count * GROUP)
-                                ],
-                                neighbours,
-                                [weights[block + q, step, ramp(0, v * GROUP)] for q in range(blocks)],
-                            )
-                        row += part.count * each
-                if absent is not None and exists:
-                    with unless(*exists):
-                        sums.add_constant(lambda q, index=index: absent[index, block + q, ramp(0, v)])
-            sums.store(
-                lambda k, q, vector: T.buffer_store(out, vector, [n, block + q, first + k, ramp(0, v)]),
-                Requantize(operation, v),
-                lambda q: scales[block + q, ramp(0, v)],
-                None if skip is None else lambda k, q: skip[n, block + q, first + k, ramp(0, v)],
-            )
-
-        def at(n: Expr, o: Expr, p: Expr) -> None:
-            over_tiles(
-                o,
-                target.blocks,
-                tile.blocks,
-                lambda blocks: over_tiles(
-                    p, target.positions, tile.positions, lambda positions: one(n, o, p, positions, blocks)
-                ),
-            )
-
+        writer = _Writer.with_parameters(operation, tile, dot)
         outer, middle, inner = tile.order
         with (
             T.parallel(0, counts[outer] * counts[middle]) as task,
             T.serial(0, counts[inner]) as last,
         ):
             index = {outer: task // counts[middle], middle: task % counts[middle], inner: last}
-            at(index["n"], index["o"], index["p"])
+            writer.tile_at(index["n"], index["o"], index["p"])
     return written.get()
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """The parameters of the function, and what is computed for one tile."""
+
+    operation: Convolution
+    tile: Tile
+    product: DotProduct
+    data: Any
+    weights: Any
+    absent: Any
+    epilogue: Epilogue
+
+    @classmethod
+    def with_parameters(cls, operation: Convolution, tile: Tile, dot: Dot) -> _Writer:
+        source, target, runs = operation.source, operation.target, list(_runs(operation))
+        steps = sum(group_count(move.start, move.stop) for _, move in runs)
+        product = DotProduct(dot, operation.target.block)
+        return cls(
+            operation,
+            tile,
+            product,
+            buffer("source", source.shape, source.dtype),
+            buffer("weights", (target.blocks, steps, target.block * GROUP), "int8"),
+            buffer("absent", (len(runs), *target.shape[1::2]), "int32") if _corrected(operation) else None,
+            Epilogue.parameters(operation, product),
+        )
+
+    def tile_at(self, n: Expr, o: Expr, p: Expr) -> None:
+        """Tile ``p`` of the positions of frame ``n``, tile ``o`` of its output blocks."""
+        target, tile = self.operation.target, self.tile
+        over_tiles(
+            o,
+            target.blocks,
+            tile.blocks,
+            lambda blocks: over_tiles(
+                p, target.positions, tile.positions, lambda positions: self._one(n, o, p, positions, blocks)
+            ),
+        )
+
+    def _one(self, n: Expr, o: Expr, p: Expr, positions: int, blocks: int) -> None:
+        block, first = o * self.tile.blocks, p * self.tile.positions
+        sums = IntegerTile(self.epilogue, positions, [block + q for q in range(blocks)])
+        step = 0
+        for index, (tap, move) in enumerate(_runs(self.operation)):
+            frame, exists = source_frame(self.operation, n, tap, move.dt)
+            with when(*exists):
+                self._add_run(sums, move, frame, first, step)
+            step += group_count(move.start, move.stop)
+            if self.absent is not None and exists:
+                with unless(*exists):
+                    sums.add_constants(self.absent, index)
+        sums.store([(n, first + k) for k in range(positions)], positions)
+
+    def _add_run(self, sums: IntegerTile, move: Move, frame: Expr, first: Expr, step: int) -> None:
+        """Add the channels of a run, whose weights begin at ``step``."""
+        source, wide = self.operation.source, self.product.lanes * GROUP
+        place = _place(self.operation, self.tile, first)
+        neighbours = self.product.neighbours(sums.positions, source.block * self.operation.strides[2])
+        for part in groups(move.start, move.stop, source.block):
+            each = part.width // GROUP
+            with T.serial(0, part.count) as i, T.serial(0, each) as j:
+                block, lane, at = part.block + i, part.first + j * GROUP, step + i * each + j
+
+                def values(k: int, count: int, block: Expr = block, lane: Expr = lane) -> Expr:
+                    return self.data[frame, block, place(k), ramp(lane, count * GROUP)]
+
+                sums.add(values, neighbours, lambda o, at=at: self.weights[o, at, ramp(0, wide)])  # type: ignore[misc]
+            step += part.count * each

@@ -10,8 +10,9 @@ then tiles of rows x columns x output blocks are summed over channels and window
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product as pairs
 from typing import Any, Literal
 
 import numpy as np
@@ -23,7 +24,7 @@ from edgevid.targets.tvm.kernels._dot import GROUP, DotProduct
 from edgevid.targets.tvm.kernels._groups import group_count, groups, of_run, rows
 from edgevid.targets.tvm.kernels._integer_tile import IntegerTile
 from edgevid.targets.tvm.kernels._padded import Padded
-from edgevid.targets.tvm.kernels._requantize import Requantize, constants
+from edgevid.targets.tvm.kernels._requantize import Epilogue, constants
 from edgevid.targets.tvm.kernels._segments import Lanes
 from edgevid.targets.tvm.kernels._write import Expr, buffer, function, over_tiles, ramp
 from edgevid.targets.tvm.network import Convolution
@@ -55,16 +56,30 @@ def tiles(operation: Convolution, registers: int, dot: Dot) -> tuple[Tile, ...]:
     source, target = operation.source, operation.target
     each, rest = DotProduct(dot, target.block).kept
     shapes = [(1, 14, 2), (1, 28, 1), (2, 14, 1), (2, 7, 2), (1, 7, 4), (4, 7, 1), (1, 14, 1), (1, 7, 2)]
-    shapes += [(1, 7, 3), (1, 8, 2), (2, 7, 1), (1, 8, 1), (1, 4, 4), (1, 4, 2), (1, 3, 2), (1, 1, 4), (1, 1, 1)]
+    shapes += [
+        (1, 7, 3),
+        (1, 8, 2),
+        (2, 7, 1),
+        (1, 8, 1),
+        (1, 4, 4),
+        (1, 4, 2),
+        (1, 3, 2),
+        (1, 1, 4),
+        (1, 1, 1),
+    ]
     held = [
         (h, w, q)
         for h, w, q in shapes
         if h * w * q + q * each + rest <= registers + 1
         and (h <= target.height and w <= target.width and q <= target.blocks)
     ]
-    held.sort(key=lambda s: (target.height % s[0] != 0) + (target.width % s[1] != 0) + (target.blocks % s[2] != 0))
+    held.sort(
+        key=lambda s: (target.height % s[0] != 0) + (target.width % s[1] != 0) + (target.blocks % s[2] != 0)
+    )
     large = target.channels * source.channels * int(np.prod(operation.kernel)) > _CACHE
-    orders: tuple[Literal["on", "no"], ...] = ("no",) if target.frames == 1 else ("on", "no") if large else ("no", "on")
+    orders: tuple[Literal["on", "no"], ...] = ("on", "no") if large else ("no", "on")
+    # One frame: the threads share it.
+    orders = ("on",) if target.frames == 1 else orders
     return tuple(Tile(*shape, order) for shape in held[:5] for order in orders)
 
 
@@ -88,92 +103,102 @@ def pack(operation: Convolution, weights: Mapping[str, NDArray[Any]], dot: Dot) 
 
 
 def build(operation: Convolution, tile: Tile, dot: Dot, name: str) -> Any:
-    """The function ``name(source, weights, bias, scales[, residual], target)``."""
-    source, target = operation.source, operation.target
-    v, product, (taps, height, width) = target.block, DotProduct(dot, target.block), operation.kernel
-    (_, down, along), (_, apart, beside) = operation.strides, operation.dilations
-    steps = taps * height * width * group_count(0, source.channels)
+    """The function ``name(source, weights, bias, scales, limits[, residual], target)``."""
+    target, taps = operation.target, operation.kernel[0]
+    outer, inner = -(-target.blocks // tile.blocks), -(-target.height // tile.rows)
     with function(name) as written:
-        data = buffer("source", source.shape, source.dtype)
-        weights = buffer("weights", (target.blocks, steps, v * GROUP), "int8")
-        bias = buffer("bias", (target.blocks, v), "int32")
-        scales = buffer("scales", (target.blocks, v))
-        skip = buffer("residual", target.shape, operation.residual.dtype) if operation.residual else None
-        out = buffer("target", target.shape, target.dtype)
-
-        def one(
-            padded: Padded, n: Expr, at: Expr, o: Expr, r: Expr, c: Expr, rows: int, columns: int, blocks: int
-        ) -> None:
-            block, top, left = o * tile.blocks, r * tile.rows, c * tile.columns
-            spots = [(i, j) for i in range(rows) for j in range(columns)]
-            neighbours = product.neighbours(columns, source.block * along) * rows
-            sums = IntegerTile(product, len(spots), blocks, lambda q: bias[block + q, ramp(0, v)])
-            step = 0
-            for tap in range(taps):
-                for part in _parts(operation):
-                    each = part.width // GROUP
-                    with (
-                        T.serial(0, part.count) as b,
-                        T.serial(0, height) as y,
-                        T.serial(0, width) as x,
-                        T.serial(0, each) as k,
-                    ):
-                        here = step + ((b * height + y) * width + x) * each + k
-
-                        def values(p: int, count: int, frame=at + tap, b=part.block + b, y=y, x=x, k=k) -> Expr:
-                            i, j = spots[p]
-                            lane = ((left + j) * along + x * beside) * source.block + k * GROUP
-                            return padded.buffer[frame, b, (top + i) * down + y * apart, ramp(lane, count * GROUP)]
-
-                        sums.add(
-                            values,
-                            neighbours,
-                            [weights[block + q, here, ramp(0, v * GROUP)] for q in range(blocks)],
-                        )
-                    step += part.count * each * height * width
-
-            def place(p: int, q: int) -> list[Expr]:
-                i, j = spots[p]
-                return [n, block + q, (top + i) * target.width + left + j, ramp(0, v)]
-
-            sums.store(
-                lambda p, q, vector: T.buffer_store(out, vector, place(p, q)),
-                Requantize(operation, v),
-                lambda q: scales[block + q, ramp(0, v)],
-                None if skip is None else lambda p, q: skip[tuple(place(p, q))],
-            )
-
-        def tiled(padded: Padded, n: Expr, at: Expr, o: Expr, r: Expr) -> None:
-            def wide(rows: int, blocks: int) -> None:
-                with T.serial(0, -(-target.width // tile.columns)) as c:
-                    over_tiles(
-                        c,
-                        target.width,
-                        tile.columns,
-                        lambda columns: one(padded, n, at, o, r, c, rows, columns, blocks),
-                    )
-
-            over_tiles(
-                o,
-                target.blocks,
-                tile.blocks,
-                lambda blocks: over_tiles(r, target.height, tile.rows, lambda rows: wide(rows, blocks)),
-            )
-
-        outer, inner = -(-target.blocks // tile.blocks), -(-target.height // tile.rows)
-        if tile.order == "no" and target.frames > 1:
+        writer = _Writer.with_parameters(operation, tile, dot)
+        if tile.order == "no":
             with T.parallel(0, target.frames) as n:
                 padded = Padded.allocate(operation)
                 for tap in range(taps):
-                    padded.fill(data, None, tap, n)
+                    padded.fill(writer.data, None, tap, n)
                 with T.serial(0, outer) as o, T.serial(0, inner) as r:
-                    tiled(padded, n, 0, o, r)
+                    writer.row_of_tiles(padded, 0, n, o, r)
         else:
             padded = Padded.allocate(operation, frames=target.frames)
             with T.parallel(0, target.frames) as n:
                 for tap in range(taps):
-                    padded.fill(data, None, tap, n, n * taps)
+                    padded.fill(writer.data, None, tap, n, n * taps)
             with T.parallel(0, outer * target.frames) as task, T.serial(0, inner) as r:
                 n = task % target.frames
-                tiled(padded, n, n * taps, task // target.frames, r)
+                writer.row_of_tiles(padded, n * taps, n, task // target.frames, r)
     return written.get()
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """The parameters of the function, and what is computed for one tile."""
+
+    operation: Convolution
+    tile: Tile
+    product: DotProduct
+    data: Any
+    weights: Any
+    epilogue: Epilogue
+
+    @classmethod
+    def with_parameters(cls, operation: Convolution, tile: Tile, dot: Dot) -> _Writer:
+        source, target = operation.source, operation.target
+        steps = int(np.prod(operation.kernel)) * group_count(0, source.channels)
+        product = DotProduct(dot, operation.target.block)
+        return cls(
+            operation,
+            tile,
+            product,
+            buffer("source", source.shape, source.dtype),
+            buffer("weights", (target.blocks, steps, target.block * GROUP), "int8"),
+            Epilogue.parameters(operation, product),
+        )
+
+    def row_of_tiles(self, padded: Padded, at: Expr, n: Expr, o: Expr, r: Expr) -> None:
+        """All tiles of row ``r`` of frame ``n``, whose taps begin at ``at``; ``o`` is a tile of blocks."""
+        target, tile = self.operation.target, self.tile
+
+        def along(rows: int, blocks: int) -> None:
+            with T.serial(0, -(-target.width // tile.columns)) as c:
+
+                def one(columns: int) -> None:
+                    spots = list(pairs(range(rows), range(columns)))
+                    top, left = r * tile.rows, c * tile.columns
+                    chosen = [o * tile.blocks + q for q in range(blocks)]
+                    sums = IntegerTile(self.epilogue, len(spots), chosen)
+                    self._add_windows(sums, padded, at, [(top + i, left + j) for i, j in spots], columns)
+                    sums.store([(n, (top + i) * target.width + left + j) for i, j in spots], columns)
+
+                over_tiles(c, target.width, tile.columns, one)
+
+        over_tiles(
+            o,
+            target.blocks,
+            tile.blocks,
+            lambda blocks: over_tiles(r, target.height, tile.rows, lambda rows: along(rows, blocks)),
+        )
+
+    def _add_windows(
+        self, sums: IntegerTile, padded: Padded, at: Expr, spots: Sequence[tuple[Expr, Expr]], columns: int
+    ) -> None:
+        """Add the windows of the output places ``spots``, in rows of ``columns``."""
+        source, (taps, height, width) = self.operation.source, self.operation.kernel
+        (_, down, along), (_, apart, beside) = self.operation.strides, self.operation.dilations
+        neighbours = self.product.neighbours(columns, source.block * along) * (len(spots) // columns)
+        step, wide = 0, self.product.lanes * GROUP
+        for tap, part in pairs(range(taps), _parts(self.operation)):
+            each = part.width // GROUP
+            with (
+                T.serial(0, part.count) as b,
+                T.serial(0, height) as y,
+                T.serial(0, width) as x,
+                T.serial(0, each) as k,
+            ):
+                here = step + ((b * height + y) * width + x) * each + k
+                frame, block, right, lower = at + tap, part.block + b, x * beside, y * apart
+                first = part.first + k * GROUP
+
+                def values(p: int, count: int) -> Expr:
+                    row, column = spots[p]
+                    lane = (column * along + right) * source.block + first  # noqa: B023 (called at once)
+                    return padded.buffer[frame, block, row * down + lower, ramp(lane, count * GROUP)]  # noqa: B023
+
+                sums.add(values, neighbours, lambda o, here=here: self.weights[o, here, ramp(0, wide)])  # type: ignore[misc]
+            step += part.count * each * height * width

@@ -1,7 +1,7 @@
 """Products of two batches of matrices, both activations, in float32.
 
-Layouts: left ``[batch, m, k]``, right ``[batch, k, n]``, target ``[batch, m, n]``, row-major. A tile of rows and of
-vectors of columns stays in registers; what is left of the columns is one narrower vector.
+Layouts: left ``[batch, m, k]``, right ``[batch, k, n]``, target ``[batch, m, n]``, row-major. A tile of rows
+and of vectors of columns stays in registers; what is left of the columns is one narrower vector.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def build(operation: Convolution, tile: Tile, name: str) -> Any:
     }
     with function(name) as written:
         data = buffer("source", source.shape)
-        weights = buffer("weights", (target.blocks, rows, v))
+        weights = buffer("weights", (target.blocks, rows, v), operation.weight_type)
         bias = buffer("bias", (target.blocks, v))
         skip = buffer("residual", target.shape) if operation.residual else None
         out = buffer("target", target.shape)

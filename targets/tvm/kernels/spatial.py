@@ -51,7 +51,9 @@ def tiles(operation: Convolution, registers: int) -> tuple[Tile, ...]:
         for h, w, q in shapes
         if h * w * q + q + 1 <= registers and h <= target.height and w <= target.width and q <= target.blocks
     ]
-    held.sort(key=lambda s: (target.height % s[0] != 0) + (target.width % s[1] != 0) + (target.blocks % s[2] != 0))
+    held.sort(
+        key=lambda s: (target.height % s[0] != 0) + (target.width % s[1] != 0) + (target.blocks % s[2] != 0)
+    )
     return tuple(Tile(*shape) for shape in held[:6])
 
 
@@ -88,13 +90,16 @@ def build(operation: Convolution, tile: Tile, name: str) -> Any:
     (_, down, along), (_, apart, beside) = operation.strides, operation.dilations
     with function(name) as written:
         data = buffer("source", source.shape, source.dtype)
-        weights = buffer("weights", (target.blocks, taps * height * width * source.channels, v))
+        rows_of_weights = taps * height * width * source.channels
+        weights = buffer("weights", (target.blocks, rows_of_weights, v), operation.weight_type)
         bias = buffer("bias", (target.blocks, v))
         pixels = buffer("pixels", (2, source.block)) if operation.pixels else None
         skip = buffer("residual", target.shape) if operation.residual else None
         out = buffer("target", target.shape)
 
-        def one(padded: Padded, n: Expr, o: Expr, r: Expr, c: Expr, rows: int, columns: int, blocks: int) -> None:
+        def one(
+            padded: Padded, n: Expr, o: Expr, r: Expr, c: Expr, rows: int, columns: int, blocks: int
+        ) -> None:
             block, top, left = o * tile.blocks, r * tile.rows, c * tile.columns
             spots = [(i, j) for i in range(rows) for j in range(columns)]
             sums = RegisterTile(len(spots), blocks, v, lambda q: bias[block + q, ramp(0, v)])

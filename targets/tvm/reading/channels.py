@@ -43,9 +43,15 @@ def _beside(view: View, other: View, axis: int) -> bool:
     """Whether two views differ in their channels alone."""
     if len(view.axes) != len(other.axes):
         return False
-    left = [labels for place, labels in enumerate(without(view.axes, view.sizes)) if place != axis % len(view.axes)]
+    left = [
+        labels
+        for place, labels in enumerate(without(view.axes, view.sizes))
+        if place != axis % len(view.axes)
+    ]
     right = [
-        labels for place, labels in enumerate(without(other.axes, other.sizes)) if place != axis % len(view.axes)
+        labels
+        for place, labels in enumerate(without(other.axes, other.sizes))
+        if place != axis % len(view.axes)
     ]
     return left == right and {**view.sizes, "c": 0} == {**other.sizes, "c": 0}
 
@@ -55,7 +61,7 @@ def _is_channels(view: View, axis: int) -> bool:
     return labels == ("c",) or (labels == () and view.frames.channels == 1)
 
 
-def _taken(state: State, node: ir.Node, view: View, parts: Sequence[Part], name: str) -> View:
+def _taken(state: State, view: View, parts: Sequence[Part], name: str) -> View:
     """Some channels of a view."""
     view = state.ready(view)
     target = replace(view.frames, channels=sum(part.stop - part.start for part in parts))
@@ -74,11 +80,11 @@ def slices(state: State, node: ir.Node) -> Value | None:
         return None
     size = view.frames.channels
     start, stop, _ = slice(int(starts.reshape(-1)[0]), int(stops.reshape(-1)[0])).indices(size)
-    return None if stop <= start else _taken(state, node, view, [Part(0, start, stop)], str(node.name))
+    return None if stop <= start else _taken(state, view, [Part(0, start, stop)], str(node.name))
 
 
 def split(state: State, node: ir.Node) -> Sequence[Value] | None:
-    """Split of channels."""
+    """Split of channels; outputs that nobody reads are left out."""
     view = state.view(node)
     axis = node.attributes.get_int("axis", 0)
     if view is None or view.axes[axis] != ("c",):
@@ -87,7 +93,8 @@ def split(state: State, node: ir.Node) -> Sequence[Value] | None:
     start = 0
     for index in range(len(node.outputs)):
         stop = start + state.shape(node, index)[axis]
-        found.append(_taken(state, node, view, [Part(0, start, stop)], f"{node.name}.{index}"))
+        if node.outputs[index].uses() or node.outputs[index].is_graph_output():
+            found.append(_taken(state, view, [Part(0, start, stop)], f"{node.name}.{index}"))
         start = stop
     return found
 
@@ -104,4 +111,4 @@ def gather(state: State, node: ir.Node) -> Value | None:
             parts[-1] = replace(parts[-1], stop=channel + 1)
         else:
             parts.append(Part(0, channel, channel + 1))
-    return None if len(parts) > _MOST_PARTS else _taken(state, node, view, parts, str(node.name))
+    return None if len(parts) > _MOST_PARTS else _taken(state, view, parts, str(node.name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ class Constants:
     """Initializers, constants, and what is computed from these alone."""
 
     def __init__(self, model: ir.Model) -> None:
-        self._opsets = dict(model.opset_imports)
+        self._opsets: Mapping[str, int] = dict(model.opset_imports)
         self._known: dict[ir.Value, NDArray[Any] | None] = {}
 
     def get(self, value: ir.Value) -> NDArray[Any] | None:
@@ -74,6 +75,5 @@ class Constants:
 
         from edgevid.targets.tvm.reading.single import single_node
 
-        numbers = ReferenceEvaluator(single_node(node, given, output, self._opsets)).run(None, {})
-        result: NDArray[Any] = np.asarray(numbers[0])
-        return result
+        (numbers,) = ReferenceEvaluator(single_node(node, given, output, self._opsets)).run(None, {})
+        return np.asarray(numbers)

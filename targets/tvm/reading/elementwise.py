@@ -24,7 +24,9 @@ Written = Callable[[State, ir.Node, "list[Expression]"], "Expression | None"]
 def elementwise(state: State, node: ir.Node) -> Value | None:
     """An expression of the inputs; those that are expressions themselves, and nobody else's, are taken in."""
     shape = state.shape(node)
-    views = {index: view for index in range(len(node.inputs)) if (view := state.view(node, index)) is not None}
+    views = {
+        index: view for index in range(len(node.inputs)) if (view := state.view(node, index)) is not None
+    }
     main = next((view for view in views.values() if view.shape == shape), None)
     if main is None:
         return None
@@ -104,12 +106,10 @@ class _Terms:
             # A gate computed once must not be computed again at every position.
             if operation.target == self.target:
                 self.absorbed.append(layer)
-                inner: list[Expression] = []
-                for name, frames in zip(layer.inputs, operation.sources, strict=False):
-                    inner.append(self._input(View(name, frames, view.axes)))
-                for number in range(operation.constants):
-                    inner.append(self._constant(layer.weights[f"constant{number}"]))
-                return _renumbered(operation.expression, inner)
+                taken = zip(layer.inputs, operation.sources, strict=False)
+                inputs = [self._input(View(name, frames, view.axes)) for name, frames in taken]
+                constants = [self._constant(array) for array in layer.weights.values()]
+                return _renumbered(operation.expression, [*inputs, *constants])
         return self._input(self.state.ready(view))
 
     def constant(self, values: NDArray[Any], main: View) -> Expression | None:
@@ -210,6 +210,22 @@ def _leaky(_state: State, node: ir.Node, arguments: list[Expression]) -> Express
     return Apply("add", (Apply("max", (arguments[0], 0.0)), below))
 
 
+def _exponential(_state: State, node: ir.Node, arguments: list[Expression]) -> Expression:
+    """Elu, Selu and Celu: ``gain * (max(x, 0) + alpha * (e ** (min(x, 0) / width) - 1))``."""
+    x, kind = arguments[0], node.op_type
+    alpha = node.attributes.get_float("alpha", 1.6732632 if kind == "Selu" else 1.0)
+    width = alpha if kind == "Celu" else 1.0
+    power = Apply("exp", (Apply("mul", (Apply("min", (x, 0.0)), 1 / width)),))
+    below = Apply("mul", (Apply("sub", (power, 1.0)), alpha))
+    gain = node.attributes.get_float("gamma", 1.0507010) if kind == "Selu" else 1.0
+    return Apply("mul", (Apply("add", (Apply("max", (x, 0.0)), below)), gain))
+
+
+def _swish(_state: State, node: ir.Node, arguments: list[Expression]) -> Expression:
+    x, slope = arguments[0], node.attributes.get_float("alpha", 1.0)
+    return Apply("mul", (x, Apply("sigmoid", (Apply("mul", (x, slope)),))))
+
+
 def _hard(_state: State, node: ir.Node, arguments: list[Expression]) -> Expression:
     swish = node.op_type == "HardSwish"
     slope = 1 / 6 if swish else node.attributes.get_float("alpha", 0.2)
@@ -253,6 +269,8 @@ ELEMENTWISE: Mapping[str, Written] = MappingProxyType(
         **dict.fromkeys(("Relu", "Clip"), _clip),
         **dict.fromkeys(("LeakyRelu", "PRelu"), _leaky),
         **dict.fromkeys(("HardSigmoid", "HardSwish"), _hard),
+        **dict.fromkeys(("Elu", "Selu", "Celu"), _exponential),
+        "Swish": _swish,
         "Gelu": _gelu,
         "Pow": _power,
         "Abs": _absolute,

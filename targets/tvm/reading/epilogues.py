@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -19,7 +19,7 @@ from edgevid.targets.tvm.reading.values import Value, View
 
 __all__ = ["bounds", "bounds_of", "offset", "quantize", "residual"]
 
-Product = Union[Convolution, Dense]
+Product = Convolution | Dense
 
 
 def _product(state: State, node: ir.Node, index: int) -> tuple[Layer, Product] | None:
@@ -68,6 +68,8 @@ def residual(state: State, node: ir.Node) -> Value | None:
         view, other = state.view(node, index), state.value(node, 1 - index)
         if not isinstance(operation, Convolution) or operation.residual is not None:
             continue
+        if operation.source.quantization is None and isinstance(other, View) and other.frames.quantization:
+            continue
         if not isinstance(view, View) or not isinstance(other, View) or other.moves or other.pixels:
             continue
         real = replace(other.frames, dtype="float32", quantization=None)
@@ -88,13 +90,14 @@ def offset(state: State, node: ir.Node) -> Value | None:
     numbers = state.constant(node, 1 - index)
     if product is None or numbers is None or not isinstance(view, View):
         return None
-    layer, operation = product
+    layer, _ = product
     if layer.weights["bias"].dtype != np.float32 or state.shape(node) != view.shape:
         return None
     channels = _by_channel(view, numbers)
     if channels is None:
         return None
-    weights: Mapping[str, NDArray[Any]] = {**layer.weights, "bias": layer.weights["bias"] + channels}
+    bias: NDArray[np.float32] = layer.weights["bias"].astype(np.float32) + channels
+    weights: Mapping[str, NDArray[Any]] = {**layer.weights, "bias": bias}
     state.change(layer, replace(layer, weights=weights))
     return view
 
@@ -116,12 +119,17 @@ def quantize(state: State, node: ir.Node) -> Value | None:
     meaning = Quantization(float(scale.reshape(-1)[0]), int(zero.reshape(-1)[0]))
     target = replace(view.frames, block=state.block, dtype=kind, quantization=meaning)
     layer = state.own(node)
-    if layer is not None and isinstance(layer.operation, Convolution | Dense | Elementwise):
-        if layer.operation.target.dtype == "float32":
-            changed = replace(layer.operation, target=target)
-            state.change(layer, replace(layer, operation=changed))
-            return replace(view, frames=target)
+    operation = None if layer is None else layer.operation
+    if (
+        layer is not None
+        and isinstance(operation, Convolution | Dense | Elementwise)
+        and operation.target.dtype == "float32"
+        and (isinstance(operation, Elementwise) or operation.source.quantization is not None)
+    ):
+        state.change(layer, replace(layer, operation=replace(operation, target=target)))
+        return replace(view, frames=target)
     if view.pixels:
-        target = replace(target, block=view.frames.block)
+        # Integer kernels read groups of four channels.
+        target = replace(target, block=-(-view.frames.block // 4) * 4)
     copy = Copy(view.frames, target, view.moves, view.pixels)
     return replace(state.frames(copy, [view.name], str(node.name), view.axes), order=view.order)

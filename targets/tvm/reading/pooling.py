@@ -77,7 +77,9 @@ def reduce(state: State, node: ir.Node) -> Value | None:
     )
     keep = node.attributes.get_int("keepdims", 1)
     axes = tuple(
-        () if index in reduced else axis for index, axis in enumerate(view.axes) if keep or index not in reduced
+        () if index in reduced else axis
+        for index, axis in enumerate(view.axes)
+        if keep or index not in reduced
     )
     target = Frames(
         f.clips, f.segments // kernel[0], f.channels, f.height // kernel[1], f.width // kernel[2], f.block

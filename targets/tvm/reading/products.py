@@ -60,15 +60,24 @@ def _prepared(state: State, view: View, node: ir.Node, weights: Weights) -> View
         view = state.order(view)
     if view.order:
         weights["weight"] = weights["weight"][:, np.argsort(view.order)]
-    quantized = "scale" in weights
-    if (view.frames.quantization is not None) != quantized:
-        view, quantized = state.ready(view, real=True), False
-        _restore(weights)
+    if groups > 1 and not depthwise:
+        # No integer kernel computes groups of several channels.
+        view = state.ready(view, real=True) if view.frames.quantization is not None else view
+    view = _of_one_kind(state, view, weights)
     if view.pixels and (view.moves or groups > 1):
         view = state.ready(view)
     # Depthwise kernels read one block of one frame.
     if depthwise and (view.moves or view.frames.block != state.block):
         view = state.ready(view)
+    return view
+
+
+def _of_one_kind(state: State, view: View, weights: Weights) -> View:
+    """Integers are multiplied with integers; where one side is real, the other one becomes it."""
+    if view.frames.quantization is None:
+        _restore(weights)
+    elif "scale" not in weights:
+        view = state.ready(view, real=True)
     return view
 
 
@@ -79,7 +88,7 @@ def dense(state: State, node: ir.Node) -> Value | None:
     rows = gemm and get.get_int("transB", 0) == 1
     view = state.view(node)
     weights = _weights(state, node, 0 if rows else 1)
-    if view is None or weights is None or weights["weight"].ndim != 2 or get.get_int("transA", 0):
+    if view is None or weights is None or weights["weight"].ndim != 2 or get.get_int("transA", 0) != 0:
         return None
     if len(view.axes) < 2 or view.axes[-1] not in (("c",), ()):
         return None
@@ -92,9 +101,7 @@ def dense(state: State, node: ir.Node) -> Value | None:
         _restore(weights)
         weights["weight"] = weights["weight"] * np.float32(get.get_float("alpha", 1.0))
         weights["bias"] = weights["bias"] * np.float32(get.get_float("beta", 1.0))
-    if (view.frames.quantization is not None) != ("scale" in weights):
-        view = state.ready(view, real=True)
-        _restore(weights)
+    view = _of_one_kind(state, view, weights)
     weights.pop("bias_scale", None)
     axes = (*view.axes[:-1], ("c",))
     target = replace(
@@ -109,7 +116,7 @@ def dense(state: State, node: ir.Node) -> Value | None:
 
 
 def _weights(state: State, node: ir.Node, axis: int) -> Weights | None:
-    """``weight``, ``bias`` and, of integers, ``scale``, by output channel, which is ``axis`` of the weights."""
+    """``weight``, ``bias`` and, of integers, ``scale``, by output channel: ``axis`` of the weights."""
     weight, scale = state.constants.restored(node.inputs[1], axis)
     if weight is None or weight.ndim <= axis:
         return None

@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from edgevid.errors import TargetError
 from edgevid.targets.tvm.axes import FRAMES, VOLUME, Axes, without
-from edgevid.targets.tvm.network import Activation, Channels, Copy, Frames, Layer, Network, Operation, Part, Plain, Transposition
+from edgevid.targets.tvm.network import (
+    Activation,
+    Channels,
+    Copy,
+    Frames,
+    Layer,
+    Network,
+    Operation,
+    Part,
+    Plain,
+    Transposition,
+)
 from edgevid.targets.tvm.reading.constants import Constants
 from edgevid.targets.tvm.reading.values import Tensor, Value, View
 
@@ -94,9 +105,9 @@ class State:
             for layer in self.layers:
                 if layer.operation == operation and layer.inputs == tuple(inputs):
                     return layer.output
+        while f"{name}.out" in self.activations:
+            name += "_"
         output = f"{name}.out"
-        while output in self.activations:
-            output += "_"
         self.activations[output] = operation.target
         self.layers.append(Layer(name, operation, tuple(inputs), output, weights or {}))
         return output

@@ -1,4 +1,4 @@
-"""Operations of tensors in row-major order: products of activations, softmax, and what TVM computes itself."""
+"""Operations of tensors in row-major order: products of activations, softmax, what TVM computes itself."""
 
 from __future__ import annotations
 
@@ -45,6 +45,9 @@ def softmax(state: State, node: ir.Node) -> Value | None:
     value = state.value(node)
     if value is None or (isinstance(value, Tensor) and value.dtype != "float32"):
         return None
+    # Older ones join all axes after the given one.
+    if state.model.opset_imports.get("", 20) < 13:
+        return None
     shape = value.shape
     axis = node.attributes.get_int("axis", -1) % len(shape)
     outer, inner = prod(shape[:axis]), prod(shape[axis + 1 :])
@@ -63,12 +66,17 @@ def fallback(state: State, node: ir.Node) -> Sequence[Value]:
         raise TargetError(f"no kernel for {node.domain}::{node.op_type}", where=node.name)
     constants = [state.constant(node, index) for index in range(len(node.inputs))]
     values = [state.value(node, index) for index in range(len(node.inputs))]
-    tensors = [state.tensor(value) for value in values if value is not None]
-    if any(
-        one is not None and array is None and value is None
-        for one, array, value in zip(node.inputs, constants, values, strict=True)
-    ):
-        raise TargetError(f"an input of {node.op_type} was not computed", where=node.name)
+    tensors = []
+    for one, value in zip(node.inputs, values, strict=True):
+        if one is None or value is None:
+            continue
+        tensors.append(state.tensor(value))
+        if one.dtype is None or str(one.dtype.numpy()) != tensors[-1].dtype:
+            raise TargetError(
+                f"no kernel for {node.op_type} of {one.dtype}",
+                where=node.name,
+                fix="let it stand where the numbers are float32",
+            )
     found: list[Value] = []
     for index, output in enumerate(node.outputs):
         if not output.uses() and not output.is_graph_output():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
 
 from edgevid.targets.tvm.axes import Axes
 from edgevid.targets.tvm.network import Frames, Move
@@ -58,4 +57,4 @@ class Tensor:
     dtype: str = "float32"
 
 
-Value = Union[View, Tensor]
+Value = View | Tensor

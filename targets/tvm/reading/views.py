@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -108,5 +107,3 @@ def shift(state: State, node: ir.Node) -> Value | None:
         view = state.ready(view)
     moves = tuple(Move(m.start, m.stop, -m.dt, -m.dh, -m.dw) for m in spec.moves)
     return replace(view, moves=moves)
-
-

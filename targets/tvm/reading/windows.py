@@ -43,9 +43,7 @@ def window(node: ir.Node, kernel: Sequence[int], inputs: Sequence[int], outputs:
             less, more = total // 2, total - total // 2
             upper = automatic == "SAME_UPPER"
             pads[axis], pads[rank + axis] = (less, more) if upper else (more, less)
-    return Window(
-        triple(strides, 1), triple(pads[:rank], 0), triple(pads[rank:], 0), triple(dilations, 1)
-    )
+    return Window(triple(strides, 1), triple(pads[:rank], 0), triple(pads[rank:], 0), triple(dilations, 1))
 
 
 def triple(values: Sequence[int], missing: int) -> Triple:

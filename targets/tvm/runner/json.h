@@ -29,7 +29,7 @@ struct Json {
 
 class JsonReader {
  public:
-  explicit JsonReader(const std::string& text) : text_(text) {}
+  explicit JsonReader(std::string text) : text_(std::move(text)) {}
 
   Json read() {
     Json value = read_value(0);
@@ -126,6 +126,6 @@ class JsonReader {
     return found;
   }
 
-  const std::string& text_;
+  const std::string text_;
   size_t at_ = 0;
 };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "failure.h"
+#include "json.h"
 #include "npy.h"
 
 // A value of TVM that this program owns.
@@ -84,11 +85,20 @@ inline Value global_function(const std::string& name) {
   return Value(any);
 }
 
+// None where the module and those that it imports have no such function.
 inline Value function_of(const Value& module, const char* name, const std::string& doing) {
   static Value get = global_function("ffi.ModuleGetFunction");
-  TVMFFIAny no{};
-  no.type_index = kTVMFFIBool;
-  return call(get, {module.any(), words(name), no}, doing);
+  TVMFFIAny imports_too = integer(1);
+  imports_too.type_index = kTVMFFIBool;
+  return call(get, {module.any(), words(name), imports_too}, doing);
+}
+
+inline std::string text_of(const Value& value) {
+  const TVMFFIAny& any = value.any();
+  if (value.is(kTVMFFISmallStr)) return std::string(any.v_bytes, any.small_str_len);
+  void* object = value.object(kTVMFFIStr, "TVM returned no text");
+  auto* bytes = reinterpret_cast<TVMFFIByteArray*>(static_cast<char*>(object) + sizeof(TVMFFIObject));
+  return std::string(bytes->data, bytes->size);
 }
 
 // An array whose memory TVM frees with its last reference.
@@ -140,6 +150,7 @@ class Model {
     library_ = call(load, {words(place.c_str())}, "loading " + path);
     Value start = function_of(library_, "vm_load_executable", "loading " + path);
     if (!start.is(kTVMFFIFunction)) fail(path + " is no compiled network: it has no vm_load_executable");
+    refuse_other_processor(path);
     machine_ = call(start, {}, "loading " + path);
     const int64_t pooled = 2;
     call(function_of(machine_, "vm_initialization", "starting TVM's virtual machine"),
@@ -153,6 +164,16 @@ class Model {
     Value output = call(main_, {input.value().any()}, "running the network");
     output.object(kTVMFFITensor, "the network returned no single tensor");
     return output;
+  }
+
+  // What the network was compiled for and the processor lacks would be an illegal instruction.
+  void refuse_other_processor(const std::string& path) const {
+    const Value probe = function_of(library_, "edgevid_board", "loading " + path);
+    if (!probe.is(kTVMFFIFunction)) return;
+    const Json told = JsonReader(text_of(call(probe, {}, "looking at the processor"))).read();
+    const std::string& missing = told.at("missing", Json::String).text;
+    if (!missing.empty())
+      fail("this processor lacks " + missing + ", which " + path + " was compiled for: compile for its own");
   }
 
   static const DLTensor& tensor(const Value& value) {

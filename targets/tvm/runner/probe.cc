@@ -1,7 +1,8 @@
 // What a compiled network can tell of the board that loaded it, as JSON: linked into every library.
 //
-// Over TVM's remote procedure calls nothing else tells which version of TVM runs there, what its
-// processor can do, and whether it is a processor at all.
+// Over TVM's remote procedure calls nothing else tells which version of TVM runs there, whether its
+// processor has the features that the network was compiled for (EDGEVID_NEEDS, as /proc/cpuinfo names
+// them), and whether it is a processor at all.
 
 #include <glob.h>
 #include <tvm/ffi/c_api.h>
@@ -11,14 +12,6 @@
 #include "board.h"
 
 namespace {
-
-// The rest of the first line of `text` that begins with `key`, after its colon.
-std::string field(const std::string& text, const std::string& key) {
-  size_t at = text.compare(0, key.size(), key) == 0 ? 0 : text.find("\n" + key);
-  if (at == std::string::npos) return "";
-  at = text.find(':', at);
-  return at == std::string::npos ? "" : text.substr(at + 1, text.find('\n', at) - at - 1);
-}
 
 // The version of the wheel that the loaded runtime belongs to: apache_tvm-VERSION.dist-info beside it.
 std::string tvm_version() {
@@ -46,11 +39,9 @@ std::string tvm_version() {
 
 extern "C" __attribute__((visibility("default"))) int __tvm_ffi_edgevid_board(void*, const TVMFFIAny*, int32_t,
                                                                               TVMFFIAny* result) {
-  const std::string cpu = kernel_says("/proc/cpuinfo");
-  const std::string features = field(cpu, "Features").empty() ? field(cpu, "flags") : field(cpu, "Features");
   const std::string text = "{\"name\": " + quoted(board_name()) + ", \"emulated\": " +
                            (is_emulated() ? "true" : "false") + ", \"tvm\": " + quoted(tvm_version()) +
-                           ", \"features\": " + quoted(features) + "}";
+                           ", \"missing\": " + quoted(missing_features(EDGEVID_NEEDS)) + "}";
   const TVMFFIByteArray bytes{text.data(), text.size()};
   return TVMFFIStringFromByteArray(&bytes, result);
 }

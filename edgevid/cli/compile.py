@@ -1,0 +1,122 @@
+"""`edgevid compile`: a checkpoint into a bundle."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgevid.cli.network_flags import takes_network_flags
+from edgevid.cli.options import Hint, Json, NetworkPath, Streams, Threads, numbers, run_settings
+from edgevid.errors import ConfigError
+
+__all__ = ["compile_"]
+
+
+@takes_network_flags()
+def compile_(
+    network: NetworkPath,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the bundle goes.")],
+    device: Annotated[str, typer.Option(help="A device profile, see 'edgevid devices'.")] = "host",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, fp16 or int8.")] = "fp32",
+    lowering: Annotated[str, typer.Option(help="Of the shift: auto or a name.")] = "auto",
+    batch: Annotated[str, typer.Option(help="Batch sizes, as 1,16.")] = "1",
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="VIDEOS", help="For int8: a list, a folder, packed clips, or a table (.json)."),
+    ] = None,
+    clips: Annotated[int, typer.Option(min=1, help="Clips to calibrate with, at most.")] = 300,
+    method: Annotated[str, typer.Option(help="Of the ranges: see calibrate.")] = "minmax",
+    keep_float: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LAYER", help="Stays float in int8: a name, depthwise, first or last."),
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=99, help="Points of top-1 that int8 may lose on --data; layers go back to float."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="LIST", help="Labelled videos or packed clips for --max-drop.")
+    ] = None,
+    equalize: Annotated[
+        bool, typer.Option("--equalize", help="For int8: like channels' ranges first (depthwise networks).")
+    ] = False,
+    correct_bias: Annotated[
+        bool, typer.Option("--correct-bias", help="For int8: correct biases by the calibration clips.")
+    ] = False,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Measure kernels on the device, where its target has a choice.")
+    ] = False,
+    records: Annotated[
+        Path | None, typer.Option(help="File of measured kernels: read, and added to by --tune.")
+    ] = None,
+    tune_budget: Annotated[float, typer.Option(min=0, help="Seconds of measuring, at most.")] = 180.0,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(metavar="BOARD", help="Measure there: rpc://host:port/key; may be given several times."),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="List every layer with its precision.")] = False,
+    as_json: Json = False,
+    threads: Threads = None,
+    streams: Streams = None,
+    hint: Hint = None,
+    *,
+    flags: dict[str, Any],
+) -> None:
+    """Compile a checkpoint or an ONNX file for a device and prove that the result is right."""
+    from edgevid import show
+    from edgevid.calibration.table import find_method
+    from edgevid.compiler import compile_checkpoint
+    from edgevid.contract import Tuning
+    from edgevid.int8 import Int8
+
+    only_int8 = {
+        "--keep-float": keep_float,
+        "--max-drop": max_drop is not None,
+        "--data": data,
+        "--equalize": equalize,
+        "--correct-bias": correct_bias,
+    }
+    if calibration is None and any(only_int8.values()):
+        given = ", ".join(flag for flag, value in only_int8.items() if value)
+        raise ConfigError(f"{given} without int8", where=given, fix="give --precision int8 and --calibration")
+    if on and not tune:
+        raise ConfigError("a board, and nothing to measure on it", where="--on", fix="give --tune too")
+    with show.steps() as say:
+        int8 = tuning = None
+        if tune or records is not None:
+            measured = partial(say.progress, "operations measured")
+            tuning = Tuning(tune, records, tune_budget, tuple(on or ()), measured)
+        if calibration is not None:
+            int8 = Int8(
+                calibration,
+                find_method(method),
+                clips,
+                dict.fromkeys(keep_float or (), "kept in float by --keep-float"),
+                max_drop=None if max_drop is None else max_drop / 100,
+                data=data,
+                equalize=equalize,
+                correct_biases=correct_bias,
+                progress=say.progress,
+            )
+        bundle = compile_checkpoint(
+            network,
+            output,
+            device=device,
+            precision=precision,
+            lowering=lowering,
+            batches=numbers(batch, "--batch"),
+            settings=run_settings(threads, streams, hint),
+            int8=int8,
+            tuning=tuning,
+            say=say,
+            **flags,
+        )
+    if as_json:
+        show.print_json(bundle.manifest.model_dump(mode="json"))
+    else:
+        show.bundle(bundle, every_layer=verbose)

@@ -1,0 +1,24 @@
+"""Boards that several files share."""
+
+import boards
+import pytest
+from emulated_python import emulated_python
+
+from edgevid.targets.tvm.cpus import cpu
+
+
+@pytest.fixture(scope="session")
+def tracker_port():
+    """Of a tracker of TVM on this machine."""
+    with boards.tracker() as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def emulated_board(tracker_port):
+    """The place of an emulated Raspberry Pi 5."""
+    with boards.server(tracker_port, "emulated", python=emulated_python(), cpu=cpu("cortex-a76")) as (
+        _,
+        place,
+    ):
+        yield place
