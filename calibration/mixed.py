@@ -78,7 +78,7 @@ def float_layers_within(
     Raises:
         ConfigError: no labels, a label beyond the classes, or clips of another shape.
         VideoError: no labelled video can be read.
-        VerificationError: even with all of these layers in float more is lost.
+        VerificationError: more is lost with all of these layers but one in float.
     """
     check_labels(data, reference.output.shape[1])
     if all(label is None for label in data.labels):
@@ -105,11 +105,11 @@ def float_layers_within(
     count = 0
     if not fits(0):
         ranked, failed, count = rank(), 0, 1
-        while not fits(min(count, len(ranked))):
-            if count >= len(ranked):
-                raise _impossible(limit, len(ranked), trials[len(ranked)].top1)
-            failed, count = count, 2 * count
-        count = min(count, len(ranked))
+        most = len(ranked) - 1  # with all of them in float nothing would be in int8
+        while count > most or not fits(count):
+            if count >= most:
+                raise _impossible(limit, len(ranked), trials[max(trials)])
+            failed, count = count, min(2 * count, most)
         while count - failed > 1:
             middle = (failed + count) // 2
             failed, count = (failed, middle) if fits(middle) else (middle, count)
@@ -143,13 +143,13 @@ def right_answers(session: Session, data: Data, stage: str, progress: Progress |
     return answers
 
 
-def _impossible(limit: float, layers: int, top1: Paired) -> VerificationError:
+def _impossible(limit: float, layers: int, trial: Trial) -> VerificationError:
+    top1 = trial.top1
     low, high = 100 * top1.drop.low, 100 * top1.drop.high
     return VerificationError(
-        f"int8 loses too much even with all {layers} layers in float: a top-1 drop of "
+        f"int8 loses too much: with {trial.float_layers} of {layers} layers in float the top-1 drop is "
         f"{100 * top1.drop.value:.2f} points ({low:.2f} to {high:.2f} with 95 % confidence) of {top1.count} "
-        f"videos, and {100 * limit:g} are allowed. What is left in int8 are additions, pooling and means, so "
-        "that it is their ranges that do not fit these videos, or the videos are too few to tell",
+        f"videos, and {100 * limit:g} are allowed; with all of them in float nothing would be in int8",
         where="--max-drop",
         fix="calibrate with more clips that look like --data, or with another --method; compile for fp16, "
         "bf16 or fp32; or, where the interval is wide, give more labelled videos",

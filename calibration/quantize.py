@@ -16,6 +16,7 @@ from onnx_ir import tape
 from onnx_ir.passes import common as passes
 
 from edgevid.calibration.points import edges, is_layer, is_non_negative, is_shift, source
+from edgevid.calibration.selection import selected
 from edgevid.calibration.weights import largest, least_scale, quantize_bias, quantize_weight, scale_of
 from edgevid.contract import Scheme
 from edgevid.errors import GraphError
@@ -43,15 +44,18 @@ def quantize(
         thresholds: by the name of each of `points`: the magnitude that the largest step stands
             for; larger ones are cut.
         scheme: of the target.
-        float_layers: names of convolutions and dense layers that stay in float.
-        only: names of layers; where given, nothing else is quantized.
+        float_layers: names of convolutions and dense layers that stay in float, and with them the
+            additions, maxima and means that have no layer in int8 beside them.
+        only: names of layers, additions, maxima and means; where given, nothing else is quantized.
 
     Raises:
         GraphError: a tensor has no threshold, or one that is no number; an unknown float layer.
     """
     quantized = graph.clone()
     layers = [node for node in quantized.graph if is_layer(node)]
-    if unknown := sorted({*float_layers, *(only or ())} - {str(node.name) for node in layers}):
+    names = {str(node.name) for node in layers}
+    others = {str(edge.node.name) for edge in edges(quantized)}
+    if unknown := sorted((set(float_layers) - names) | (set(only or ()) - names - others)):
         raise GraphError(
             f"there are no layers of these names: {', '.join(unknown)}",
             fix=f"the layers are {', '.join(str(node.name) for node in layers)}",
@@ -60,15 +64,7 @@ def quantize(
     kept = [
         node for node in layers if node.name in float_layers or (only is not None and node.name not in only)
     ]
-    wanted = [edge for edge in edges(quantized) if edge.node not in kept]
-    if only is not None:
-        read = {edge.source for edge in wanted if is_layer(edge.node)}
-        # Maxima before a layer are quantized with it: they choose from the same numbers.
-        wanted = [
-            edge
-            for edge in wanted
-            if is_layer(edge.node) or (edge.node.op_type == "MaxPool" and edge.source in read)
-        ]
+    wanted = selected(quantized, float_layers, only)
     if scheme.add_inputs == "skip":
         wanted = [edge for edge in wanted if not _stays_in_accumulators(edge.node, edge.index)]
     for edge in wanted:

@@ -26,7 +26,7 @@ from edgevid.calibration.data import Data, check_labels
 from edgevid.calibration.finite import not_finite
 from edgevid.calibration.graph_hash import graph_hash
 from edgevid.calibration.inference import Progress
-from edgevid.calibration.points import is_layer
+from edgevid.calibration.points import edges, is_layer
 from edgevid.calibration.quantize import quantize
 from edgevid.calibration.ranking import LayerEffect, Ranking
 from edgevid.calibration.tallies import Tallies
@@ -88,7 +88,7 @@ def sensitivity(
     quantized = variant(quantize, graph, thresholds, scheme)
     variants = [
         *(variant(quantized, only=(name,)) for name in names),
-        variant(quantized, float_layers=names),
+        variant(quantized, only={str(edge.node.name) for edge in edges(graph)} - set(names)),
         quantized,
     ]
     total = min(count or len(data.labels), len(data.labels)) * len(variants)

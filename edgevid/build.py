@@ -60,6 +60,7 @@ def build(graph: ir.Model, name: str, batch: int, request: Plan, folder: Path) -
         lowering=name,
         settings=request.settings,
         tuning=request.tuning,
+        runner=request.runner,
     )
     return targets.find(request.device.target).compile(graph, options)
 

@@ -55,6 +55,7 @@ def compile_checkpoint(
     settings: RunSettings | None = None,
     int8: Int8 | None = None,
     tuning: Tuning | None = None,
+    runner: str = "",
     say: Say = lambda _: None,
     **flags: Any,
 ) -> Bundle:
@@ -71,6 +72,7 @@ def compile_checkpoint(
         settings: threads, streams and hint that are written into the bundle.
         int8: what int8 needs: clips to calibrate with, or a table of ranges.
         tuning: how kernels are chosen where a target has a choice; by a static rank if None.
+        runner: ``cpp`` adds a program that runs the network where there is no Python.
         say: is told each step.
         flags: what the file does not say, as for `edgevid.checkpoints.read` or, of an ONNX file,
             for `edgevid.foreign.read_foreign`.
@@ -84,7 +86,14 @@ def compile_checkpoint(
     place = Path(output).expanduser().absolute()
     check_place(place)
     request = plan(
-        device, precision, lowering=lowering, batches=batches, settings=settings, int8=int8, tuning=tuning
+        device,
+        precision,
+        lowering=lowering,
+        batches=batches,
+        settings=settings,
+        int8=int8,
+        tuning=tuning,
+        runner=runner,
     )
     source = open_source(checkpoint, say=say, **flags)
     if source.batch is not None and set(request.batches) != {source.batch}:

@@ -209,6 +209,7 @@ class Capability:
         batch_lowerings: the same for several clips.
         scheme: of int8 graphs; None where there is no int8.
         tunes: there is a choice of kernels that can be measured.
+        runners: languages of programs that run an artifact where there is no Python.
     """
 
     compiles: bool
@@ -223,6 +224,7 @@ class Capability:
     batch_lowerings: tuple[str, ...]
     scheme: Scheme | None = None
     tunes: bool = False
+    runners: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -264,7 +266,10 @@ class Tuning:
 
 @dataclass(frozen=True)
 class CompileOptions:
-    """What `Target.compile` is asked for. ``folder`` exists and is empty."""
+    """What `Target.compile` is asked for. ``folder`` exists and is empty.
+
+    ``runner`` is the language of a program to be written beside the artifact, or empty.
+    """
 
     device: Device
     folder: Path
@@ -273,6 +278,7 @@ class CompileOptions:
     lowering: str = ""
     settings: RunSettings = RunSettings()
     tuning: Tuning | None = None
+    runner: str = ""
 
 
 @dataclass(frozen=True)

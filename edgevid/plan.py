@@ -30,6 +30,7 @@ class Plan:
     settings: RunSettings
     int8: Int8 | None = None
     tuning: Tuning | None = None
+    runner: str = ""
 
 
 def plan(
@@ -41,6 +42,7 @@ def plan(
     settings: RunSettings | None = None,
     int8: Int8 | None = None,
     tuning: Tuning | None = None,
+    runner: str = "",
 ) -> Plan:
     """Check a request against the device.
 
@@ -91,5 +93,11 @@ def plan(
             where="--tune",
             fix="leave it out, or compile for a device of tvm: see 'edgevid devices'",
         )
+    if runner and runner not in capability.runners:
+        raise ConfigError(
+            f"{found.target} has no runner in {runner!r}",
+            where=f"--runner {runner}",
+            fix=f"one of {', '.join(capability.runners)}" if capability.runners else "leave it out",
+        )
     unique = tuple(sorted(set(batches)))
-    return Plan(found, capability, checked, unique, lowering, settings or RunSettings(), int8, tuning)
+    return Plan(found, capability, checked, unique, lowering, settings or RunSettings(), int8, tuning, runner)

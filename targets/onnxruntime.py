@@ -41,6 +41,10 @@ _LAYERS: Mapping[str, Literal["Conv", "Dense"]] = MappingProxyType(
 )
 
 
+_MOVING = frozenset({"Concat", "MaxPool", "Pad", "Reshape", "Shift", "Slice", "Split", "Transpose"})
+"""What a shift or a maximum between bytes and a layer may be written as."""
+
+
 class OnnxRuntimeSession(CheckedSession):
     """An ``InferenceSession`` on the CPU."""
 
@@ -74,14 +78,23 @@ class OnnxRuntimeSession(CheckedSession):
         for node in onnx_ir.load(self.artifact.path).graph:
             if node.op_type not in _LAYERS or len(node.inputs) < 2 or node.inputs[1] is None:
                 continue
-            restored = node.inputs[1].producer()
-            quantized = restored is not None and restored.op_type == "DequantizeLinear"
-            precision = "int8" if quantized else "fp32"
+            precision = "int8" if all(map(_is_restored, node.inputs[:2])) else "fp32"
             found.append(Layer(str(node.name), _LAYERS[node.op_type], precision, "onnxruntime"))
         return tuple(found)
 
     def _release(self) -> None:
         del self._session
+
+
+def _is_restored(value: ir.Value | None) -> bool:
+    """Do bytes stand for it, moved about at most?"""
+    while value is not None and (node := value.producer()) is not None:
+        if node.op_type == "DequantizeLinear":
+            return True
+        if node.op_type not in _MOVING:
+            return False
+        value = node.inputs[0]
+    return False
 
 
 class OnnxRuntimeTarget:
@@ -158,9 +171,8 @@ def observer(
     """A function from the inputs of a graph to all its outputs, optimized and open for many calls.
 
     Args:
-        model: canonical; shifts may be local functions. Of Q/DQ pairs it computes what `evaluate` does,
-            but sums in another order: a sum may end on the other side of a rounding, which leaves the
-            logits within 40 dB.
+        model: canonical; shifts may be local functions. Of Q/DQ pairs it computes what `evaluate` does
+            to the last bit or two; of a float graph sums may be in another order.
         threads: of the runtime; it chooses if not given.
 
     Raises:
@@ -175,6 +187,9 @@ def observer(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Integer kernels round elsewhere, and sum in saturating 16 bits on some processors.
     options.add_session_config_entry("session.disable_quant_qdq", "1")
+    if any(node.op_type == "QuantizeLinear" for node in model.graph):
+        # Blocked layouts sum in another order, and a sum may end on the other side of a rounding.
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     try:
         session = runtime.InferenceSession(
             onnx_ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]

@@ -59,6 +59,9 @@ def compile_(
         list[str] | None,
         typer.Option(metavar="BOARD", help="Measure there: rpc://host:port/key; may be given several times."),
     ] = None,
+    runner: Annotated[
+        str, typer.Option(help="cpp: add a program that runs the network on boards without Python.")
+    ] = "",
     verbose: Annotated[bool, typer.Option("--verbose", help="List every layer with its precision.")] = False,
     as_json: Json = False,
     threads: Threads = None,
@@ -113,6 +116,7 @@ def compile_(
             settings=run_settings(threads, streams, hint),
             int8=int8,
             tuning=tuning,
+            runner=runner,
             say=say,
             **flags,
         )

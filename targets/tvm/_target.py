@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TvmTarget", "cpu_of"]
 
+_RUNNER = "cpp"
 _EXAMPLE = """
 import tvm  # TVM_USE_RUNTIME_LIB=1 in the environment leaves its compiler out
 
@@ -38,11 +39,8 @@ class TvmTarget:
     def probe(self, device: Device) -> Capability:
         """Float32 and int8 on every CPU; other CPUs' artifacts are compiled here, not executed."""
         version = installed_version("apache-tvm")
-        offered: tuple[Precision, ...] = ("fp32", "int8")
-        missing: dict[Precision, str] = {
-            "bf16": "no kernel of this target computes in bf16",
-            "fp16": "no kernel of this target computes in fp16",
-        }
+        offered: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+        missing: dict[Precision, str] = {"bf16": "no kernel of this target computes in bf16"}
         missing |= {
             kind: f"{device.title} has no {kind}" for kind in offered if kind not in device.precisions
         }
@@ -62,6 +60,7 @@ class TvmTarget:
             batch_lowerings=("function",),
             scheme=SCHEMES.get(self.name) if "int8" in device.precisions else None,
             tunes=True,
+            runners=(_RUNNER,),
         )
 
     def default_lowering(self, graph: ir.Model, device: Device, precision: Precision, batch: int) -> str:
@@ -80,18 +79,24 @@ class TvmTarget:
         from edgevid.targets.tvm.byte_type import with_byte_type
         from edgevid.targets.tvm.cross import export
         from edgevid.targets.tvm.kernels._dot import activation_type
+        from edgevid.targets.tvm.half_weights import with_half_weights
         from edgevid.targets.tvm.layer_list import list_layers, save_list
         from edgevid.targets.tvm.read_graph import read_graph
+        from edgevid.targets.tvm.runner import build_runner
         from edgevid.targets.tvm.tiles import choose_tiles
 
         machine = cpu_of(options.device)
         artifact = describe(self.name, "model.so", graph, options)
         network = with_byte_type(read_graph(graph, machine.lanes), activation_type(machine.dot))
+        if options.precision == "fp16":
+            network = with_half_weights(network)
         choice = choose_tiles(network, machine, options.tuning, here=options.device.is_this_machine)
         module = assemble(network, machine, artifact.output.shape, choice.kernels)
         export(build(module, machine), machine, artifact.path)
         save_list(list_layers(network, module), artifact.folder)
         write_example(artifact, _EXAMPLE)
+        if options.runner == _RUNNER:
+            build_runner(artifact.folder, machine)
         return replace(artifact, notes=choice.notes)
 
     def open(self, artifact: Artifact, settings: RunSettings | None = None) -> TvmSession | RpcSession:

@@ -51,7 +51,7 @@ def test_normally_no_layer_goes_back_and_none_is_ranked():
     assert (found.top1.lost, found.top1.gained, found.top1.count) == (1, 0, 200)
 
 
-@pytest.mark.parametrize("needed", range(1, 11))
+@pytest.mark.parametrize("needed", range(1, 10))
 def test_the_fewest_of_the_most_sensitive_layers_go_back(needed):
     networks = Networks(falling(needed))
     found = networks.within(0.01)
@@ -71,17 +71,25 @@ def test_what_is_returned_was_measured_even_if_more_layers_are_no_better():
 
 def test_more_is_refused_than_all_layers_in_float_can_give():
     networks = Networks(lambda count: 40 - count)
-    with pytest.raises(VerificationError, match="with all 10 layers in float") as caught:
+    with pytest.raises(VerificationError, match="with 9 of 10 layers in float") as caught:
         networks.within(0.1)
-    assert "15.00 points" in caught.value.what
+    assert "15.50 points" in caught.value.what
     assert "fp16" in caught.value.fix
-    assert networks.opened == [0, 1, 2, 4, 8, 10]
+    assert networks.opened == [0, 1, 2, 4, 8, 9]
+
+
+def test_a_network_with_all_layers_in_float_is_no_int8():
+    with pytest.raises(VerificationError, match="with 9 of 10 layers in float the top-1 drop is 20"):
+        Networks(falling(10)).within(0.1)
 
 
 def test_a_network_without_layers_to_return_is_refused_too():
     networks = Networks(lambda count: 40)
-    with pytest.raises(VerificationError, match="with all 0 layers"):
-        float_layers_within(0.1, networks.reference, networks.open_int8, list, Numbered(LABELS))
+    for ranked in ((), LAYERS[:1]):
+        with pytest.raises(VerificationError, match=f"with 0 of {len(ranked)} layers"):
+            float_layers_within(
+                0.1, networks.reference, networks.open_int8, lambda names=ranked: names, Numbered(LABELS)
+            )
 
 
 def test_a_drop_of_exactly_the_limit_is_allowed():

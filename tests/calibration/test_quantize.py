@@ -11,6 +11,7 @@ from edgevid.graph.lower import LOWERINGS, lower
 from edgevid.graph.shift_op import shift_nodes
 from edgevid.graph.verify import compare
 from edgevid.shift import ShiftSpec
+from edgevid.targets.onnxruntime import observer
 
 BOTH = pytest.mark.parametrize("backbone", ["resnet50", "mobilenet_v2"])
 SCHEMES = pytest.mark.parametrize("scheme", [OPENVINO, TENSORRT], ids=["openvino", "tensorrt"])
@@ -136,11 +137,43 @@ def test_a_layer_can_stay_in_float():
     assert {name for name, made_by in weights.items() if made_by is None} == kept
 
 
-def test_all_layers_in_float_give_the_float_logits_but_for_the_additions():
-    graph = tiny_graph("resnet50", shifted=False)
+@BOTH
+@SCHEMES
+def test_with_all_layers_in_float_nothing_is_in_int8(backbone, scheme):
+    graph = tiny_graph(backbone)
     layers = [node.name for node in graph.graph if node.op_type in ("Conv", "Gemm")]
-    model = quantize(graph, thresholds("resnet50", False), TENSORRT, float_layers=layers)
-    assert compare(run(model, clips()), run(graph, clips())).sqnr > 25
+    model = quantized(backbone, scheme, float_layers=layers)
+    assert "QuantizeLinear" not in {node.op_type for node in model.graph}
+    assert np.array_equal(run(model, clips()), run(graph, clips()))
+
+
+@SCHEMES
+def test_an_addition_stays_in_int8_as_long_as_a_layer_beside_it_does(scheme):
+    graph = tiny_graph("resnet50")
+    first = next(node for node in graph.graph if node.op_type == "Add")
+    beside = {first.inputs[0].producer().name, first.inputs[1].producer().name}
+    (relu,) = (use.node for use in first.outputs[0].uses())
+    steps = [use.node for use in relu.outputs[0].uses()]
+    steps = [next(iter(node.outputs[0].uses())).node if node.op_type == "Shift" else node for node in steps]
+    beside |= {node.name for node in steps if node.op_type == "Conv"}
+    assert len(beside) >= 3
+
+    def restored(float_layers):
+        model = quantized("resnet50", scheme, float_layers=float_layers)
+        node = next(node for node in model.graph if node.name == first.name)
+        return "DequantizeLinear" in {producer(value) for value in node.inputs}
+
+    assert not restored(beside)
+    for name in beside:
+        assert restored(beside - {name})
+
+
+@BOTH
+@SCHEMES
+def test_what_many_calls_compute_is_the_graph_operation_by_operation(backbone, scheme):
+    model, clip = quantized(backbone, scheme), clips(seed=3)
+    (found,) = observer(model, threads=1)({model.graph.inputs[0].name: clip})
+    assert np.abs(found - run(model, clip)).max() < 1e-5
 
 
 def test_a_tensor_that_is_always_zero_stays_exact():

@@ -34,6 +34,18 @@ VOLUME = """
 """x is [N, 3, T, H, W]."""
 
 
+SHIFT = 'edgevid.Shift <segments = 2, moves = [0, 2, 1, 0, 0, 2, 3, -1, 0, 0], layout = "{}">'
+"""Of two segments, to be filled with the layout."""
+STEM = "c = Conv <pads = [1, 1, 1, 1]> (x, w, b)"
+WEIGHTS = {"w": (12, 3, 3, 3), "b": (12,)}
+"""A convolution c of x with twelve channels, and its constants."""
+
+
+def ints(**lists):
+    """Lines of the graph that name constants."""
+    return " ".join(f"{name} = Constant <value_ints = {values}> ()" for name, values in lists.items())
+
+
 def graph(body, constants=(), clips=(1, 2, 5, 6), head=FRAMES):
     """A model of uint8 clips; ``body`` computes ``y`` of ``x`` and of random constants {name: shape}."""
     n, t, h, w = clips

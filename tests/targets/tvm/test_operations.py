@@ -6,27 +6,17 @@ import pytest
 pytest.importorskip("tvm")
 
 import tvm
-from small_graphs import VOLUME, agrees, graph, kinds, layers
+from small_graphs import SHIFT, STEM, VOLUME, WEIGHTS, agrees, graph, ints, kinds, layers
 from tvm import relax
 
-from edgevid.errors import TargetError
 from edgevid.targets.tvm.assemble import assemble, build
 from edgevid.targets.tvm.cpus import host_cpu
-from edgevid.targets.tvm.network import Convolution, Elementwise, Fallback, Pool
+from edgevid.targets.tvm.network import Convolution, Elementwise, Pool
 from edgevid.targets.tvm.read_graph import read_graph
 
-SHIFT = 'edgevid.Shift <segments = 2, moves = [0, 2, 1, 0, 0, 2, 3, -1, 0, 0], layout = "{}">'
-STEM = "c = Conv <pads = [1, 1, 1, 1]> (x, w, b)"
-WEIGHTS = {"w": (12, 3, 3, 3), "b": (12,)}
 STEM3 = "c = Conv <pads = [0, 1, 1, 0, 1, 1]> (x, w, b)"
 NORM = {"g": (12,), "o": (12,), "m": (12,)}
 WEIGHTS3 = {"w": (12, 3, 1, 3, 3), "b": (12,)}
-
-
-def ints(**lists):
-    """Lines of the graph that name constants."""
-    return " ".join(f"{name} = Constant <value_ints = {values}> ()" for name, values in lists.items())
-
 
 NO_FALLBACK = {
     "1x1 with a shift": (
@@ -183,31 +173,6 @@ VOLUMES = {
     "a maximum over time": (f"{STEM3} {ints(a=[2])} y = ReduceMax (c, a)", WEIGHTS3),
 }
 
-FALLBACKS = {
-    "Softplus": (f"{STEM} d = Softplus (c) y = Conv (d, v)", {**WEIGHTS, "v": (5, 12, 1, 1)}),
-    "LogSoftmax": (f"{STEM} y = LogSoftmax <axis = 1> (c)", WEIGHTS),
-    "ReduceSum": (f"{STEM} {ints(a=[1])} y = ReduceSum (c, a)", WEIGHTS),
-    "Pad": (
-        f"{STEM} {ints(a=[0, 0, 1, 2, 0, 0, 0, 1])} p = Pad (c, a) y = MaxPool <kernel_shape = [2, 2]> (p)",
-        WEIGHTS,
-    ),
-    "TopK": (f"{STEM} {ints(k=[3])} y, i = TopK <axis = 1> (c, k)", WEIGHTS),
-    "CumSum": (f"{STEM} a = Constant <value_int = 1> () y = CumSum (c, a)", WEIGHTS),
-    "LayerNormalization": (f"{STEM} y = LayerNormalization (c, g)", {**WEIGHTS, "g": (6,)}),
-    "ConvTranspose": (f"{STEM} y = ConvTranspose <strides = [2, 2]> (c, v)", {**WEIGHTS, "v": (12, 5, 3, 3)}),
-    "Conv": (
-        f"{STEM} {ints(r=[2, 12, 30])} d = Reshape (c, r) y = Conv (d, v)",
-        {**WEIGHTS, "v": (5, 12, 3)},
-    ),
-    "Slice": (f"{STEM} {ints(s=[1], e=[5], a=[3], k=[2])} y = Slice (c, s, e, a, k)", WEIGHTS),
-    "Concat": (f"{STEM} y = Concat <axis = 2> (c, c)", WEIGHTS),
-    "MaxPool": (f"{STEM} y = MaxPool <kernel_shape = [2, 2], dilations = [2, 2]> (c)", WEIGHTS),
-    "Where": (
-        f"{STEM} z = Constant <value_float = 0.0> () g = Greater (c, z) d = Exp (c) y = Where (g, d, c)",
-        WEIGHTS,
-    ),
-}
-
 
 @pytest.mark.parametrize("name", NO_FALLBACK)
 def test_frames_are_computed_by_kernels_of_our_own(name):
@@ -243,27 +208,6 @@ def test_volumes_in_vectors_of_other_lengths_give_the_same_numbers(name, lanes):
     assert agrees(graph(body, weights, (1, 3, 5, 6), VOLUME), lanes=lanes)
 
 
-@pytest.mark.parametrize("operator", FALLBACKS)
-def test_what_has_no_kernel_is_left_to_tvm_and_named(operator):
-    body, weights = FALLBACKS[operator]
-    model = graph(body, weights)
-    assert operator in [operation.operator for operation in layers(model) if isinstance(operation, Fallback)]
-    assert agrees(model)
-
-
-def test_a_fallback_is_a_function_whose_time_can_be_told():
-    model = graph(*FALLBACKS["Softplus"])
-    network, cpu = read_graph(model, host_cpu().lanes), host_cpu()
-    module = assemble(network, cpu, (2, 5, 5, 6))
-    (layer,) = network.fallbacks
-    assert module.fallbacks == {layer.name: "tvm_softplus_0"}
-    machine = relax.VirtualMachine(build(module, cpu), tvm.cpu())
-    called = []
-    machine.set_instrument(lambda _function, name, before, _result, *_: called.append((name, bool(before))))
-    machine["main"](tvm.runtime.tensor(np.zeros((1, 2, 5, 6, 3), np.uint8)))
-    assert called.count(("tvm_softplus_0", True)) == called.count(("tvm_softplus_0", False)) == 1
-
-
 def test_reshapes_copy_nothing():
     body, weights = NO_FALLBACK["attention between positions"]
     cpu = host_cpu()
@@ -278,67 +222,6 @@ def test_reshapes_copy_nothing():
     computing = [name for name in called if not name.startswith("vm.")]
     assert set(computing) <= {name.name_hint for name in functions.get_global_vars()}
     assert len(computing) == len(network.layers)
-
-
-def test_an_operation_on_integers_without_a_kernel_is_named():
-    model = graph(
-        QUANTIZED.replace("c = Dequ", f"{ints(a=[1])} z = Concat <axis = 2> (e, e) c = Dequ").replace(
-            "(e, sy, zy)", "(z, sy, zy)"
-        )
-        + "y = Relu (c)",
-        quantized(),
-    )
-    with pytest.raises(TargetError, match="Concat of UINT8"):
-        layers(model)
-
-
-def test_what_nobody_computes_is_named():
-    model = graph(f"{STEM} y = LpNormalization <axis = 1> (c)", WEIGHTS)
-    with pytest.raises(TargetError, match="LpNormalization"):
-        agrees(model)
-
-
-QUANTIZED = """
-    q = QuantizeLinear (x, sx, zx)  p = DequantizeLinear (q, sx, zx)
-    k = DequantizeLinear <axis = 0> (w, sw, zw)
-    r = Conv <pads = [1, 1, 1, 1]> (p, k)  e = QuantizeLinear (r, sy, zy)  c = DequantizeLinear (e, sy, zy)
-"""
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "y = Identity (c)",
-        "y = MaxPool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], strides = [2, 2]> (c)",
-        "y = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (c)",
-        "y = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 1> (c)",
-        "g = GlobalAveragePool (c) h = Sigmoid (g) y = Mul (c, h)",
-        "y = Concat <axis = 1> (c, c)",
-        "d = Relu (c) y = Concat <axis = 1> (c, d)",
-        "y = Softmax <axis = 1> (c)",
-        "d = Tanh (c) f = QuantizeLinear (d, sx, zx) y = DequantizeLinear (f, sx, zx)",
-        f"y = {SHIFT.format('[N*T,C,H,W]')} (c)",
-        f"d = {SHIFT.format('[N*T,C,H,W]')} (c) y = Conv <group = 12> (d, v)",
-    ],
-)
-def test_integers_pass_through_all_that_is_no_product(body):
-    # A number in the middle of two integers may be rounded the other way, once or twice.
-    assert agrees(graph(QUANTIZED + body, quantized()), 0.05)
-
-
-def quantized():
-    """The constants of `QUANTIZED`."""
-    rng = np.random.default_rng(0)
-    return {
-        "w": rng.integers(-127, 128, (12, 3, 3, 3), np.int8),
-        "sw": rng.uniform(0.001, 0.004, 12).astype(np.float32),
-        "zw": np.zeros(12, np.int8),
-        "sx": np.float32(0.02),
-        "zx": np.uint8(128),
-        "sy": np.float32(0.03),
-        "zy": np.uint8(120),
-        "v": (12, 1, 3, 3),
-    }
 
 
 def test_rows_of_classes_are_plain_tensors():

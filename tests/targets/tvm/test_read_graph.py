@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from small_graphs import FRAMES, VOLUME, agrees, graph, kinds, layers
+from small_graphs import FRAMES, VOLUME, agrees, graph, ints, kinds, layers
 
 from edgevid.errors import TargetError
 from edgevid.targets.tvm.network import Bounds, Convolution, Elementwise, Move, Quantization, sources_of
@@ -16,10 +16,6 @@ W = {"w": (8, 3, 3, 3), "v": (8, 8, 1, 1)}
 STEM = "c = Conv <pads = [1, 1, 1, 1]> (x, w)"
 SHIFT = 'edgevid.Shift <segments = 2, moves = [0, 2, 1, 0, 0, 2, 3, -1, 0, 0], layout = "[N*T,C,H,W]">'
 RELU: Bounds = (0.0, None)
-
-
-def ints(**lists):
-    return " ".join(f"{name} = Constant <value_ints = {values}> ()" for name, values in lists.items())
 
 
 def convolutions(body, constants=W, **more):
