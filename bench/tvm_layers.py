@@ -58,7 +58,9 @@ def measure_layers(
         ConfigError: the bundle is none of TVM for this machine.
     """
     from edgevid.targets._profiles import device as find_device
+    from edgevid.targets.tvm._target import cpu_of
     from edgevid.targets.tvm.layer_times import time_layers
+    from edgevid.targets.tvm.peak import peak_macs
 
     bundle = Bundle.open(path)
     device = find_device(bundle.manifest.device)
@@ -70,7 +72,9 @@ def measure_layers(
         )
     artifact = replace(bundle.artifact(batch), settings=RunSettings(threads=1))
     clip = np.random.default_rng(SEED).integers(0, 256, artifact.input.shape, np.uint8)
-    layers, calls, peaks = time_layers(artifact, device, clip, rounds=rounds + WARM_UP)
+    layers, calls = time_layers(artifact, clip, rounds=rounds + WARM_UP)
+    cpu = cpu_of(device)
+    peaks = {"fp32": peak_macs(cpu, "fp32"), "int8": peak_macs(cpu, "int8")}
     medians = [statistics.median(times[WARM_UP:]) for times in calls]
     total = sum(medians)
     rates = []

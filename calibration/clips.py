@@ -14,7 +14,7 @@ from edgevid.calibration.data import Data, Sample, Videos
 from edgevid.contract import Sampling
 from edgevid.errors import ConfigError
 
-__all__ = ["Arrays", "choose", "spread"]
+__all__ = ["Arrays", "choose", "spread", "without"]
 
 _SEED = 20190827
 
@@ -124,6 +124,16 @@ def choose(data: Data, count: int | None = None) -> Data:
     if count is None or count >= len(data.labels):
         return data
     return _Part(data, tuple(sorted(spread(data.labels)[:count])))
+
+
+def without(data: Data, count: int) -> Data:
+    """What `choose` leaves of ``data`` for ``count``: clips that whatever was fitted to those has not seen."""
+    if isinstance(data, Videos):
+        right = [item for item in data.items if item.error is None]
+        order = spread([item.label for item in right])[count:]
+        one = replace(data.sampling, clips=1, crops=1)
+        return replace(data, sampling=one, items=tuple(right[number] for number in order))
+    return _Part(data, tuple(sorted(spread(data.labels)[count:])))
 
 
 def spread(labels: Sequence[int | None]) -> list[int]:

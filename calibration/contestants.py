@@ -121,4 +121,4 @@ def sampling_notes(name: str, wanted: Sampling, given: Sampling) -> list[str]:
         for part in fields(Sampling)
         if part.name != "average" and getattr(wanted, part.name) != getattr(given, part.name)
     ]
-    return [f"{name} was compiled for {', '.join(different)}"] if different else []
+    return [f"{name} was made for {', '.join(different)}"] if different else []

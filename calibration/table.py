@@ -113,6 +113,7 @@ class Table(_Record):
         equalized: the network's channels were equalized first.
         clips: in the order in which they were averaged.
         skipped: videos that could not be read, and why.
+        notes: what else is to be known of the clips.
         tensors: by name, in the order of the graph.
         tensors_sha256: of their names in this order, which is what tells them apart: exporters name
             tensors anew for every batch.
@@ -128,6 +129,7 @@ class Table(_Record):
     equalized: bool = False
     clips: tuple[ClipRecord, ...] = Field(min_length=1)
     skipped: Mapping[str, str] = {}
+    notes: tuple[str, ...] = ()
     tensors: Mapping[str, Range] = Field(min_length=1)
     tensors_sha256: str
 
@@ -150,7 +152,7 @@ class Table(_Record):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know, in words."""
-        found = []
+        found = list(self.notes)
         distinct = len({clip.sha256 for clip in self.clips})
         if distinct < len(self.clips):
             found.append(f"{len(self.clips) - distinct} of {len(self.clips)} clips are copies of others")

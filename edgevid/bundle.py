@@ -108,7 +108,7 @@ class Bundle:
         """Open an artifact on this machine; a context manager.
 
         Raises:
-            TargetError: its runtime is missing or refuses it.
+            TargetError: its runtime is missing or refuses it, or would compute it wrongly here.
         """
         artifact = self.artifact(batch)
         return find_target(artifact.target).open(artifact, settings)

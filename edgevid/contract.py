@@ -285,7 +285,8 @@ class CompileOptions:
 class Artifact:
     """One compiled network on disk: a folder that its runtime opens without edgevid.
 
-    ``notes`` are what a reader of the compile report should know of how it was made.
+    ``notes`` are what a reader of the compile report should know of how it was made; ``weight_bits``
+    those of int8 weights, 0 where nothing says it.
     """
 
     target: str
@@ -298,6 +299,7 @@ class Artifact:
     output: TensorSpec
     settings: RunSettings = RunSettings()
     notes: tuple[str, ...] = ()
+    weight_bits: int = 0
 
     @property
     def path(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 __all__ = [
     "TABLE",
     "Int8",
+    "clip_notes",
+    "is_table",
     "kept_in_float",
     "layer_records",
     "opened",
+    "partial_of",
     "quantized",
+    "remove_partial",
     "table_for",
     "thresholds_for",
 ]
@@ -51,6 +55,9 @@ class Int8:
         data: labelled videos, a list of them or packed clips that it holds on.
         equalize: like channels' ranges before calibration, see `edgevid.calibration.equalize`.
         correct_biases: by calibration clips, see `edgevid.calibration.bias_correction`.
+        frame_template: names of the frames, where videos are folders of frames.
+        partial: where calibration is written down, so that it can be taken up; it is not if not given.
+            See `remove_partial`.
         progress: is told the number of clips.
 
     Raises:
@@ -66,6 +73,8 @@ class Int8:
     data: Path | Data | None = None
     equalize: bool = False
     correct_biases: bool = False
+    frame_template: str | None = None
+    partial: Path | None = None
     progress: Progress | None = None
 
     def __post_init__(self) -> None:
@@ -90,8 +99,27 @@ class Int8:
     @property
     def has_table(self) -> bool:
         """Ranges are given, and no clips."""
-        given = self.calibration
-        return isinstance(given, Table) or (isinstance(given, Path) and given.suffix.lower() == ".json")
+        return is_table(self.calibration)
+
+
+def is_table(given: object) -> bool:
+    """Does ``--calibration`` name ranges, and no clips?"""
+    return isinstance(given, Table) or (isinstance(given, Path) and given.suffix.lower() == ".json")
+
+
+def partial_of(output: Path) -> Path:
+    """Where calibration for a bundle is written down, in case that compiling is interrupted."""
+    return output.with_name(f"{output.name}.calibration.partial")
+
+
+def remove_partial(partial: Path) -> None:
+    """Remove what calibration wrote down."""
+    for file in (partial, _of_equalized(partial)):
+        file.unlink(missing_ok=True)
+
+
+def _of_equalized(partial: Path) -> Path:
+    return partial.with_name(f"{partial.name}.equalized")
 
 
 def opened(given: Path | Data, source: Source, **options: Any) -> Data:
@@ -110,6 +138,18 @@ def opened(given: Path | Data, source: Source, **options: Any) -> Data:
     if not isinstance(given, Path):
         return given
     return open_videos(given, source.sampling, labels=source.labels, **options)
+
+
+def clip_notes(clips: Data | None, source: Source) -> tuple[str, ...]:
+    """How packed clips differ from those that the network was trained with."""
+    from edgevid.calibration.contestants import sampling_notes
+    from edgevid.calibration.shards import Pack
+
+    if not isinstance(clips, Pack):
+        return ()
+    # Of several views the first counts.
+    wanted = replace(source.sampling, clips=clips.sampling.clips, crops=clips.sampling.crops)
+    return tuple(sampling_notes("the network", wanted, clips.sampling))
 
 
 def table_for(request: Int8, graph: ir.Model, clips: Data | None, *, equalized: bool = False) -> Table:
@@ -131,6 +171,7 @@ def table_for(request: Int8, graph: ir.Model, clips: Data | None, *, equalized: 
             method=request.method,
             count=request.clips,
             equalized=equalized,
+            partial=_of_equalized(request.partial) if request.partial and equalized else request.partial,
             progress=request.progress,
         )
     given = request.calibration

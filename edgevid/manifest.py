@@ -83,14 +83,19 @@ class LayerRecord(_Record):
 class PassRecord(_Record):
     """A change that was asked for to make int8 better, and what it did.
 
-    The two figures are SQNR at the logits in dB before and after it, over ``clips`` calibration
+    The first two figures are SQNR at the logits in dB before and after it, over ``clips`` calibration
     clips in ONNX Runtime; None where nothing could be measured, or nothing differs from float.
+    ``gain`` is the median of what single clips gain, in dB, and ``gain_interval`` its interval of at least
+    95 %. ``held_out``: these are clips that it was not fitted to.
     """
 
     name: str
     sqnr_before: float | None
     sqnr_after: float | None
     clips: int
+    gain: float | None = None
+    gain_interval: tuple[float, float] | None = None
+    held_out: bool = False
 
 
 class DropRecord(_Record):
@@ -143,6 +148,7 @@ class ArtifactRecord(_Record):
 
     def artifact(self, folder: Path, manifest: Manifest) -> Artifact:
         """As the target takes it."""
+        made = manifest.quantization
         return Artifact(
             target=manifest.target,
             folder=folder / self.folder,
@@ -153,6 +159,7 @@ class ArtifactRecord(_Record):
             input=self.input,
             output=self.output,
             settings=manifest.settings,
+            weight_bits=made.scheme.get("weight_bits", 0) if made else 0,
         )
 
 

@@ -17,13 +17,21 @@ from edgevid.calibration.bias_correction import Corrections, bias_corrections
 from edgevid.calibration.chunks import chunks, clip_shape
 from edgevid.calibration.data import Data
 from edgevid.calibration.equalize import equalize
-from edgevid.calibration.logits_sqnr import logits_sqnr
 from edgevid.calibration.mixed import Mixed, float_layers_within
 from edgevid.calibration.sensitivity import sensitivity
 from edgevid.calibration.table import Table
 from edgevid.contract import Scheme, Session
 from edgevid.errors import ConfigError
-from edgevid.int8 import TABLE, Int8, kept_in_float, opened, quantized, table_for, thresholds_for
+from edgevid.int8 import (
+    TABLE,
+    Int8,
+    clip_notes,
+    kept_in_float,
+    opened,
+    quantized,
+    table_for,
+    thresholds_for,
+)
 from edgevid.manifest import DropRecord, PassRecord, QuantizationRecord
 from edgevid.source import Say, Source
 
@@ -36,6 +44,9 @@ Open = Callable[["ir.Model"], AbstractContextManager[Session]]
 
 EFFECT_CLIPS = 100
 """Calibration clips that the effect of a pass is measured on, and biases are corrected by."""
+
+_FEWEST_UNSEEN = 16
+"""Fewer clips that a pass was not fitted to tell less than those that it was."""
 
 _EQUALIZED, _CORRECTED = "cross-layer equalization", "bias correction"
 
@@ -124,14 +135,16 @@ def find_recipe(
         GraphError: an activation is not finite; an unknown float layer; nothing to equalize.
         VerificationError: the drop is above the limit with every layer in float.
     """
-    clips = None if request.has_table else opened(request.calibration, source)  # type: ignore[arg-type]
-    labelled = None if request.data is None else opened(request.data, source)
+    frames = {"frame_template": request.frame_template}
+    clips = None if request.has_table else opened(request.calibration, source, **frames)  # type: ignore[arg-type]
+    labelled = None if request.data is None else opened(request.data, source, **frames)
     kept = kept_in_float(graph, request)
     say("finding the ranges of the network's tensors")
     if request.equalize:
         recipe = _equalized(request, graph, scheme, clips, kept, say)
     else:
         recipe = Recipe(table_for(request, graph, clips), scheme, float_layers=kept)
+    recipe = replace(recipe, table=recipe.table.model_copy(update={"notes": clip_notes(clips, source)}))
     if request.correct_biases:
         assert clips is not None
         recipe = _corrected(recipe, graph, clips, request, say)
@@ -177,16 +190,33 @@ def _corrected(recipe: Recipe, graph: ir.Model, clips: Data, request: Int8, say:
         count=EFFECT_CLIPS,
         progress=request.progress,
     )
-    return _with_effect(_CORRECTED, replace(recipe, corrections=corrections), recipe, graph, clips)
+    corrected = replace(recipe, corrections=corrections)
+    return _with_effect(_CORRECTED, corrected, recipe, graph, clips, fitted=EFFECT_CLIPS)
 
 
-def _with_effect(name: str, recipe: Recipe, before: Recipe, graph: ir.Model, clips: Data) -> Recipe:
-    """The recipe with a record of what its last pass did to the logits."""
-    first, second = (
-        logits_sqnr(graph, each.apply(graph), clips, count=EFFECT_CLIPS) for each in (before, recipe)
+def _with_effect(
+    name: str, recipe: Recipe, before: Recipe, graph: ir.Model, clips: Data, *, fitted: int = 0
+) -> Recipe:
+    """The recipe with a record of what its last pass, which was fitted to so many clips, did to the logits."""
+    unseen = without(clips, fitted) if fitted else clips
+    held_out = len(unseen.labels) >= _FEWEST_UNSEEN
+    found = clip_noise(
+        graph,
+        [each.apply(graph) for each in (before, recipe)],
+        unseen if held_out else clips,
+        count=EFFECT_CLIPS,
     )
-    count = min(EFFECT_CLIPS, len(clips.labels))
-    record = PassRecord(name=name, sqnr_before=first, sqnr_after=second, clips=count)
+    gains = found.gains(0, 1)
+    interval = median_interval(gains)
+    record = PassRecord(
+        name=name,
+        sqnr_before=found.sqnr(0),
+        sqnr_after=found.sqnr(1),
+        clips=len(gains),
+        gain=median(gains),
+        gain_interval=(interval.low, interval.high) if interval else None,
+        held_out=held_out or not fitted,
+    )
     return replace(recipe, passes=(*recipe.passes, record))
 
 

@@ -131,6 +131,11 @@ def _quantization(console: Console, made: QuantizationRecord) -> None:
             "as float" if x is None else f"{x:.2f} dB" for x in (step.sqnr_before, step.sqnr_after)
         )
         effect = f"logits SQNR {before} before, {after} after, on {step.clips} calibration clips"
+        if step.gain is not None and step.gain_interval is not None:
+            low, high = step.gain_interval
+            effect += f"; the median clip gains {step.gain:.2f} dB ({low:.2f} to {high:.2f} with 95 % confidence)"
+        if not step.held_out:
+            effect += "; it was fitted to these clips"
         lines.append(f"{step.name}: {effect if step.clips else 'its effect was not measured, without clips'}")
     if made.drop is not None:
         lost = made.drop
@@ -147,10 +152,17 @@ def _quantization(console: Console, made: QuantizationRecord) -> None:
         console.print(f"  [yellow]warning:[/] {escape(warning)}")
 
 
-def verification(result: Verification, title: str) -> None:
-    """The checks of one artifact."""
+def simulation(imitated: str) -> str:
+    """What an imitated runtime's results are worth."""
+    return f"simulated: {imitated}'s int8 arithmetic on this machine; answers count, times mean nothing"
+
+
+def verification(result: Verification, title: str, *, simulated: str = "") -> None:
+    """The checks of one artifact, and the runtime that it imitates if it does."""
     console = out()
     console.print(f"[bold]{escape(title)}[/]: {'passed' if result.passed else '[red]FAILED[/]'}")
+    if simulated:
+        console.print(f"  {simulation(simulated)}", markup=False)
     for check in result.checks:
         console.print(
             f"  {'ok    ' if check.passed else 'FAILED'}  {check.name}: {check.detail}", markup=False

@@ -20,7 +20,11 @@ __all__ = ["progress_bar", "report"]
 
 
 def report(
-    outcomes: Generator[Recognition | Failure, None, None], total: int, *, as_json: bool = False
+    outcomes: Generator[Recognition | Failure, None, None],
+    total: int,
+    *,
+    as_json: bool = False,
+    simulated: str = "",
 ) -> Summary:
     """Print each video's answers as they come, then the summary; errors go to the error stream.
 
@@ -29,7 +33,8 @@ def report(
     Args:
         outcomes: from `recognize`; closed in the end, whatever happens.
         total: how many there will be, for the progress on a terminal.
-        as_json: one document with ``videos`` and ``summary`` in place of words.
+        as_json: one document with ``videos``, ``summary`` and ``simulated`` in place of words.
+        simulated: the runtime whose arithmetic is imitated, if one is.
     """
     summary, records, start = Summary(), [], perf_counter()
     try:
@@ -47,9 +52,11 @@ def report(
         summary.interrupted = True
     summary.seconds = perf_counter() - start
     if as_json:
-        show.print_json({"videos": records, "summary": summary.record()})
+        show.print_json({"videos": records, "summary": summary.record(), "simulated": simulated})
     else:
         _summary(summary, total)
+        if simulated:
+            show.out().print(show.simulation(simulated), markup=False)
     return summary
 
 

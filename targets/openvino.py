@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from edgevid.targets._artifact import describe
 from edgevid.targets._blocked_layout import fits_blocked_layout, force_blocked_layout
 from edgevid.targets._example import write_example
 from edgevid.targets._install import installed_version, require
+from edgevid.targets._machine import this_processor
 from edgevid.targets._schemes import SCHEMES
 from edgevid.targets._session import CheckedSession, refuse_boards
 
@@ -205,20 +206,41 @@ class OpenVinoTarget:
         return artifact
 
     def open(self, artifact: Artifact, settings: RunSettings | None = None) -> OpenVinoSession:
-        """Open on this machine's CPU; compiling its kernels takes a second or two."""
+        """Open on this machine's CPU; compiling its kernels takes a second or two.
+
+        Raises:
+            TargetError: OpenVINO refuses the artifact, or sums of its products would saturate here.
+        """
         settings = settings or artifact.settings
         refuse_boards(self.name, settings)
+        _check_weights(artifact)
         return OpenVinoSession(artifact, settings)
 
 
 def _scheme(device: Device) -> Scheme:
-    """With weights of 7 bits where the CPU sums products of bytes in 16 bits, which saturate."""
-    vnni = not _VNNI.isdisjoint(device.isa)
+    return replace(SCHEMES["openvino"], weight_bits=_weight_bits(device.isa, here=device.is_this_machine))
+
+
+def _weight_bits(isa: Collection[str], *, here: bool) -> Literal[7, 8]:
+    """7 where the CPU sums products of bytes in 16 bits, which saturate."""
     # oneDNN reads the second name where the first one is not set.
     allowed = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA", "")
-    if device.is_this_machine and allowed.upper() in _ISA_WITHOUT_VNNI:
-        vnni = False
-    return replace(SCHEMES["openvino"], weight_bits=8 if vnni else 7)
+    if here and allowed.upper() in _ISA_WITHOUT_VNNI:
+        return 7
+    return 7 if _VNNI.isdisjoint(isa) else 8
+
+
+def _check_weights(artifact: Artifact) -> None:
+    """Raise `TargetError` if sums of products would saturate here without a word."""
+    most = _weight_bits(this_processor().flags, here=True)
+    if artifact.weight_bits > most:
+        raise TargetError(
+            f"the weights have {artifact.weight_bits} bits, and this processor sums their products in 16 "
+            "bits, which saturate",
+            where=artifact.folder,
+            fix=f"compile on this machine, for {most} bits; or unset ONEDNN_MAX_CPU_ISA and "
+            "DNNL_MAX_CPU_ISA if they hide its instructions",
+        )
 
 
 def target() -> OpenVinoTarget:

@@ -3,7 +3,7 @@
 import copy
 import re
 from collections import Counter
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import onnx
@@ -61,7 +61,7 @@ def size_of(bundle):
 
 
 def operations_of(bundle):
-    layers = ElementTree.parse(bundle.artifact().folder / "model.xml").iter("layer")
+    layers = ET.parse(bundle.artifact().folder / "model.xml").iter("layer")
     return Counter(layer.get("type") for layer in layers)
 
 

@@ -9,7 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from edgevid.cli.network_flags import takes_network_flags
-from edgevid.cli.options import Hint, Json, NetworkPath, Streams, Threads, numbers, run_settings
+from edgevid.cli.options import (
+    FrameTemplate,
+    Hint,
+    Json,
+    NetworkPath,
+    Streams,
+    Threads,
+    numbers,
+    run_settings,
+)
 from edgevid.errors import ConfigError
 
 __all__ = ["compile_"]
@@ -27,8 +36,13 @@ def compile_(
         Path | None,
         typer.Option(metavar="VIDEOS", help="For int8: a list, a folder, packed clips, or a table (.json)."),
     ] = None,
-    clips: Annotated[int, typer.Option(min=1, help="Clips to calibrate with, at most.")] = 300,
-    method: Annotated[str, typer.Option(help="Of the ranges: see calibrate.")] = "minmax",
+    clips: Annotated[
+        int | None, typer.Option(min=1, help="Clips to calibrate with, at most; 300 by default.")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Of the ranges: see calibrate; minmax by default.")
+    ] = None,
+    frame_template: FrameTemplate = None,
     keep_float: Annotated[
         list[str] | None,
         typer.Option(metavar="LAYER", help="Stays float in int8: a name, depthwise, first or last."),
@@ -75,9 +89,11 @@ def compile_(
     from edgevid.calibration.table import find_method
     from edgevid.compiler import compile_checkpoint
     from edgevid.contract import Tuning
-    from edgevid.int8 import Int8
+    from edgevid.int8 import Int8, is_table, partial_of, remove_partial
 
+    only_clips = {"--method": method, "--clips": clips}
     only_int8 = {
+        **only_clips,
         "--keep-float": keep_float,
         "--max-drop": max_drop is not None,
         "--data": data,
@@ -87,6 +103,19 @@ def compile_(
     if calibration is None and any(only_int8.values()):
         given = ", ".join(flag for flag, value in only_int8.items() if value)
         raise ConfigError(f"{given} without int8", where=given, fix="give --precision int8 and --calibration")
+    if is_table(calibration) and any(only_clips.values()):
+        given = ", ".join(flag for flag, value in only_clips.items() if value)
+        raise ConfigError(
+            f"{given} with a table, whose ranges are found already",
+            where=given,
+            fix="leave it out, or give --calibration videos",
+        )
+    if frame_template is not None and not (data or (calibration and not is_table(calibration))):
+        raise ConfigError(
+            "names of frames without videos",
+            where="--frame-template",
+            fix="give --calibration or --data folders of frames",
+        )
     if on and not tune:
         raise ConfigError("a board, and nothing to measure on it", where="--on", fix="give --tune too")
     with show.steps() as say:
@@ -97,13 +126,15 @@ def compile_(
         if calibration is not None:
             int8 = Int8(
                 calibration,
-                find_method(method),
-                clips,
+                find_method(method or "minmax"),
+                clips or 300,
                 dict.fromkeys(keep_float or (), "kept in float by --keep-float"),
                 max_drop=None if max_drop is None else max_drop / 100,
                 data=data,
                 equalize=equalize,
                 correct_biases=correct_bias,
+                frame_template=frame_template,
+                partial=partial_of(output),
                 progress=say.progress,
             )
         bundle = compile_checkpoint(
@@ -120,6 +151,7 @@ def compile_(
             say=say,
             **flags,
         )
+    remove_partial(partial_of(output))
     if as_json:
         show.print_json(bundle.manifest.model_dump(mode="json"))
     else:

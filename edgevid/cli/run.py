@@ -73,7 +73,7 @@ def run(
         workers=workers,
         patience=timeout,
     )
-    raise typer.Exit(report(outcomes, len(items), as_json=as_json).status)
+    raise typer.Exit(report(outcomes, len(items), as_json=as_json, simulated=opened.simulated).status)
 
 
 def _sampling(recorded: Sampling, clips: int | None, crops: int | None, dense: bool) -> Sampling:

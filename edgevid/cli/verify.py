@@ -30,6 +30,6 @@ def verify(
     other = Bundle.open(against) if against else None
     results = verify_bundle(opened, against=other, batch=batch, seed=seed, on=on)
     for size, result in results.items():
-        show.verification(result, f"{bundle}, batch {size}")
+        show.verification(result, f"{bundle}, batch {size}", simulated=opened.simulated)
     for size, result in results.items():
         result.raise_if_failed(f"{bundle}, batch {size}")

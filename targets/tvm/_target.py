@@ -78,9 +78,10 @@ class TvmTarget:
         from edgevid.targets.tvm.assemble import assemble, build
         from edgevid.targets.tvm.byte_type import with_byte_type
         from edgevid.targets.tvm.cross import export
-        from edgevid.targets.tvm.kernels._dot import activation_type
         from edgevid.targets.tvm.half_weights import with_half_weights
+        from edgevid.targets.tvm.kernels._dot import activation_type
         from edgevid.targets.tvm.layer_list import list_layers, save_list
+        from edgevid.targets.tvm.layer_times import fallback_notes
         from edgevid.targets.tvm.read_graph import read_graph
         from edgevid.targets.tvm.runner import build_runner
         from edgevid.targets.tvm.tiles import choose_tiles
@@ -97,7 +98,9 @@ class TvmTarget:
         write_example(artifact, _EXAMPLE)
         if options.runner == _RUNNER:
             build_runner(artifact.folder, machine)
-        return replace(artifact, notes=choice.notes)
+        return replace(
+            artifact, notes=(*choice.notes, *fallback_notes(artifact, here=options.device.is_this_machine))
+        )
 
     def open(self, artifact: Artifact, settings: RunSettings | None = None) -> TvmSession | RpcSession:
         """Open on this machine's CPU, or on the board that the settings name.

@@ -14,9 +14,11 @@ from edgevid.errors import TargetError
 from edgevid.targets.tvm.assemble import Module
 from edgevid.targets.tvm.network import Convolution, Dense, Fallback, Layer, Network
 
-__all__ = ["FILE", "ListedLayer", "computed", "list_layers", "load_list", "save_list"]
+__all__ = ["FALLBACK", "FILE", "ListedLayer", "computed", "list_layers", "load_list", "save_list"]
 
 FILE = "layers.json"
+FALLBACK = Fallback.__name__
+"""The kind of layers that no kernel of ours computes."""
 
 
 @dataclass(frozen=True)

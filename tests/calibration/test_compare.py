@@ -281,7 +281,7 @@ def test_what_a_network_was_compiled_for_and_does_not_see_is_noted(run, tmp_path
     found = run(
         Numbered([0]), one_hot([0]), bundles={"r": WrittenBundle(tmp_path / "r", one_hot([0])), "o": other}
     )
-    assert "o was compiled for resize 5 but sees 4" in found.notes
+    assert "o was made for resize 5 but sees 4" in found.notes
     assert any("o comes from another file" in note for note in found.notes)
 
 

@@ -79,40 +79,37 @@ def build(operation: Convolution, tile: Tile, name: str) -> Any:
 
         def one(n: Expr, b: Expr, r: Expr, top: Group, left: Expr, columns: list[Group]) -> None:
             """One row of ``columns``, each with the part of its window that is inside."""
+            places = [ramp(p * v, v) for p in range(len(columns))]
             sums = T.alloc_buffer((len(columns) * v,), "float32", scope="local")
-            for p in range(len(columns)):
-                T.buffer_store(sums, bias[b, ramp(0, v)], [ramp(p * v, v)])
+            for place in places:
+                T.buffer_store(sums, bias[b, ramp(0, v)], [place])
+
+            def add(frame: Expr, tap: int, y: int, x: int) -> None:
+                weight = real(weights[b, (tap * height + y) * width + x, ramp(0, v)], v)
+                row = (r * down - operation.pads[1] + y * apart) * source.width
+                for p, (place, column) in enumerate(zip(places, columns, strict=True)):
+                    if column.start <= x < column.stop:
+                        at = row + (left + p) * along - operation.pads[2] + x * beside
+                        value = data[frame, b, at, ramp(0, v)]
+                        T.buffer_store(sums, sums[place] + value * weight, [place])
+
             for tap in range(taps):
                 frame, exists = source_frame(operation, n, tap, 0)
                 with when(*exists):
                     for y, x in product(range(top.start, top.stop), range(width)):
-                        weight = real(weights[b, (tap * height + y) * width + x, ramp(0, v)], v)
-                        row = (r * down - operation.pads[1] + y * apart) * source.width
-                        for p, column in enumerate(columns):
-                            if column.start <= x < column.stop:
-                                at = row + (left + p) * along - operation.pads[2] + x * beside
-                                value = data[frame, b, at, ramp(0, v)]
-                                T.buffer_store(sums, sums[ramp(p * v, v)] + value * weight, [ramp(p * v, v)])
-            for p in range(len(columns)):
+                        add(frame, tap, y, x)
+            for p, place in enumerate(places):
                 at = (n, b, r * target.width + left + p, ramp(0, v))
-                vector = sums[ramp(p * v, v)]
-                if skip is not None:
-                    vector = vector + skip[at]
+                vector = sums[place] if skip is None else sums[place] + skip[at]
                 T.buffer_store(out, clamp(vector, *operation.bounds, v), list(at))
-
-        def row_of(n: Expr, b: Expr, r: Expr, top: Group) -> None:
-            for start, count, columns in _columns(operation, tile.columns):
-                if count == 1:
-                    one(n, b, r, top, start, columns)
-                else:
-                    with T.serial(0, count) as i:
-                        one(n, b, r, top, start + i * len(columns), columns)
 
         with T.parallel(0, target.frames * target.blocks) as task:
             n, b = task // target.blocks, task % target.blocks
-            for top in _along(operation, 1):
-                with T.serial(0, top.count) as i:
-                    row_of(n, b, top.first + i, top)
+            for top, (start, count, columns) in product(
+                _along(operation, 1), _columns(operation, tile.columns)
+            ):
+                with T.serial(0, top.count) as i, T.serial(0, count) as j:
+                    one(n, b, top.first + i, top, start + j * len(columns), columns)
     return written.get()
 
 

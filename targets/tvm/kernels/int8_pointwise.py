@@ -12,8 +12,8 @@ the clip is skipped; what the bias holds for its zero point is then added back, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import product as pairs
 from typing import Any, Literal
 
@@ -28,7 +28,17 @@ from edgevid.targets.tvm.kernels._groups import group_count, groups, of_run, pac
 from edgevid.targets.tvm.kernels._integer_tile import IntegerTile
 from edgevid.targets.tvm.kernels._requantize import Epilogue, constants
 from edgevid.targets.tvm.kernels._segments import segments
-from edgevid.targets.tvm.kernels._write import Expr, buffer, function, over_tiles, ramp, unless, when
+from edgevid.targets.tvm.kernels._write import (
+    Expr,
+    buffer,
+    function,
+    over_tiles,
+    ramp,
+    spread,
+    typed,
+    unless,
+    when,
+)
 from edgevid.targets.tvm.network import Convolution, Move
 
 __all__ = ["Tile", "build", "fits", "pack", "tiles"]
@@ -94,16 +104,43 @@ def tiles(operation: Convolution, registers: int, dot: Dot) -> tuple[Tile, ...]:
     return tuple(Tile(p, q, order) for p, q in held[:5] for order in ("nop", "npo", "onp"))
 
 
-def _runs(operation: Convolution) -> Iterator[tuple[int, Move]]:
-    """Each tap along time with each run of channels."""
-    return pairs(range(operation.kernel[0]), segments(operation.source.channels, operation.moves))
+@dataclass(frozen=True)
+class _Run:
+    """Whole groups of channels ``start`` to ``stop`` as one tap reads them: from the one place that
+    ``pieces`` names, or a single group from several."""
+
+    tap: int
+    start: int
+    stop: int
+    pieces: tuple[Move, ...]
+
+
+def _runs(operation: Convolution) -> list[_Run]:
+    """All of a kernel, in the order of taps and channels."""
+    source, found = operation.source, list[_Run]()
+    for tap, group in pairs(range(operation.kernel[0]), range(group_count(0, source.channels))):
+        start, stop = group * GROUP, min((group + 1) * GROUP, source.channels)
+        moves = segments(source.channels, operation.moves)
+        pieces = tuple(move for move in moves if move.start < stop and start < move.stop)
+        if len(pieces) == 1 and found and (found[-1].tap, found[-1].pieces) == (tap, pieces):
+            found[-1] = replace(found[-1], stop=stop)
+        else:
+            found.append(_Run(tap, start, stop, pieces))
+    return found
+
+
+def _skipped(operation: Convolution, run: _Run) -> bool:
+    """Whether the frame of a run may lie outside the clip."""
+    alone = len(run.pieces) == 1
+    return alone and bool(source_frame(operation, T.int32(0), run.tap, run.pieces[0].dt)[1])
 
 
 def _corrected(operation: Convolution) -> bool:
     """Whether a run may be skipped whose zeros are not integers of 0."""
     assert operation.source.quantization is not None
-    skipped = any(source_frame(operation, T.int32(0), tap, move.dt)[1] for tap, move in _runs(operation))
-    return skipped and operation.source.quantization.zero != 0
+    return operation.source.quantization.zero != 0 and any(
+        _skipped(operation, run) for run in _runs(operation)
+    )
 
 
 def pack(operation: Convolution, weights: Mapping[str, NDArray[Any]], dot: Dot) -> list[NDArray[Any]]:
@@ -111,12 +148,14 @@ def pack(operation: Convolution, weights: Mapping[str, NDArray[Any]], dot: Dot) 
     blocks, product = operation.target.blocks, DotProduct(dot, operation.target.block)
     assert operation.source.quantization is not None
     kernel, zero = weights["weight"][..., 0, 0], operation.source.quantization.zero
-    runs = [of_run(kernel[..., tap], move.start, move.stop) for tap, move in _runs(operation)]
-    summed = np.concatenate(runs, axis=1)
-    steps = rows(summed.reshape(len(kernel), -1, GROUP), blocks, product)
+    whole = of_run(kernel, 0, operation.source.channels).transpose(0, 2, 1)
+    steps = rows(whole.reshape(len(kernel), -1, GROUP), blocks, product)
     absent = []
     if _corrected(operation):
-        sums = [zero * run.sum(axis=1, dtype=np.int32) for run in runs]
+        sums = [
+            zero * kernel[:, run.start : run.stop, run.tap].sum(axis=1, dtype=np.int32)
+            for run in _runs(operation)
+        ]
         absent.append(np.stack([packed(each, blocks, product, np.int32) for each in sums]))
     return [steps, *absent, *constants(operation, weights, product)]
 
@@ -167,8 +206,8 @@ class _Writer:
 
     @classmethod
     def with_parameters(cls, operation: Convolution, tile: Tile, dot: Dot) -> _Writer:
-        source, target, runs = operation.source, operation.target, list(_runs(operation))
-        steps = sum(group_count(move.start, move.stop) for _, move in runs)
+        source, target, runs = operation.source, operation.target, _runs(operation)
+        steps = operation.kernel[0] * group_count(0, source.channels)
         product = DotProduct(dot, operation.target.block)
         return cls(
             operation,
@@ -195,29 +234,72 @@ class _Writer:
     def _one(self, n: Expr, o: Expr, p: Expr, positions: int, blocks: int) -> None:
         block, first = o * self.tile.blocks, p * self.tile.positions
         sums = IntegerTile(self.epilogue, positions, [block + q for q in range(blocks)])
-        step = 0
-        for index, (tap, move) in enumerate(_runs(self.operation)):
-            frame, exists = source_frame(self.operation, n, tap, move.dt)
+        for index, run in enumerate(_runs(self.operation)):
+            if len(run.pieces) > 1:
+                self._add_shared(sums, run, n, first)
+                continue
+            frame, exists = source_frame(self.operation, n, run.tap, run.pieces[0].dt)
             with when(*exists):
-                self._add_run(sums, move, frame, first, step)
-            step += group_count(move.start, move.stop)
+                self._add(sums, run, first, lambda at, frame=frame: self.data[(frame, *at)])  # type: ignore[misc]
             if self.absent is not None and exists:
                 with unless(*exists):
                     sums.add_constants(self.absent, index)
         sums.store([(n, first + k) for k in range(positions)], positions)
 
-    def _add_run(self, sums: IntegerTile, move: Move, frame: Expr, first: Expr, step: int) -> None:
-        """Add the channels of a run, whose weights begin at ``step``."""
+    def _add(
+        self, sums: IntegerTile, run: _Run, first: Expr, read: Callable[[tuple[Expr, ...]], Expr]
+    ) -> None:
+        """Add the channels of a run; ``read`` gives the bytes at (block, position, lanes)."""
         source, wide = self.operation.source, self.product.lanes * GROUP
         place = _place(self.operation, self.tile, first)
         neighbours = self.product.neighbours(sums.positions, source.block * self.operation.strides[2])
-        for part in groups(move.start, move.stop, source.block):
+        step = run.tap * group_count(0, source.channels) + run.start // GROUP
+        for part in groups(run.start, run.stop, source.block):
             each = part.width // GROUP
             with T.serial(0, part.count) as i, T.serial(0, each) as j:
                 block, lane, at = part.block + i, part.first + j * GROUP, step + i * each + j
 
                 def values(k: int, count: int, block: Expr = block, lane: Expr = lane) -> Expr:
-                    return self.data[frame, block, place(k), ramp(lane, count * GROUP)]
+                    return read((block, place(k), ramp(lane, count * GROUP)))
 
                 sums.add(values, neighbours, lambda o, at=at: self.weights[o, at, ramp(0, wide)])  # type: ignore[misc]
             step += part.count * each
+
+    def _add_shared(self, sums: IntegerTile, run: _Run, n: Expr, first: Expr) -> None:
+        """Add a group whose channels come from several frames: its bytes are put together by masks.
+
+        Where a frame does not exist, any other one is read, and its bytes become the zero point.
+        """
+        source, target = self.operation.source, self.operation.target
+        assert source.quantization is not None
+        zero, missing = (source.quantization.zero % 256) * 0x01010101, T.int32(0)
+        parts: list[tuple[Expr, Expr]] = []
+        for move in run.pieces:
+            mask = sum(0xFF << 8 * k for k in range(GROUP) if move.start <= run.start + k < move.stop)
+            frame, exists = source_frame(self.operation, n, run.tap, move.dt)
+            chosen = _word(mask)
+            for condition in exists:
+                frame = T.Select(condition, frame, n // target.segments * source.segments)
+                chosen = T.Select(condition, chosen, T.int32(0))
+            chosen = T.bind(chosen)
+            outside = T.bitwise_and(T.bitwise_not(chosen), _word(mask & zero))
+            missing = T.bitwise_or(missing, outside) if exists else missing
+            parts.append((T.bind(frame), chosen))
+        missing = T.bind(missing)
+
+        def read(at: tuple[Expr, ...]) -> Expr:
+            block, place, lanes = at
+            count = 1 if isinstance(lanes, int) else int(lanes.lanes) // GROUP
+            kind = typed("int32", count)
+            whole = spread(missing, count)
+            for frame, chosen in parts:
+                group = T.reinterpret(kind, self.data[frame, block, place, lanes])
+                whole = T.bitwise_or(whole, T.bitwise_and(group, spread(chosen, count)))
+            return T.reinterpret(f"{source.dtype}x{count * GROUP}", whole)
+
+        self._add(sums, run, first, read)
+
+
+def _word(number: int) -> Expr:
+    """The int32 of these 32 bits."""
+    return T.int32(number - 2**32 if number >= 2**31 else number)

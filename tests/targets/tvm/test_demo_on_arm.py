@@ -99,10 +99,9 @@ def test_in_int8_the_runner_answers_as_the_simulation_does(int8_bundle, source, 
 
 def edgevid(*arguments):
     program = [sys.executable, "-c", "from edgevid.cli import main; main()"]
-    done = subprocess.run(
+    return subprocess.run(
         [*program, *map(str, arguments)], capture_output=True, text=True, timeout=500, check=False
     )
-    return done
 
 
 def test_a_board_behind_a_tracker_verifies_and_is_not_timed(float_bundle, int8_bundle, emulated_board):

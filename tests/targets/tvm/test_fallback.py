@@ -1,5 +1,7 @@
 """Operations without a kernel of ours: right, and named."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,10 @@ import tvm
 from small_graphs import STEM, WEIGHTS, agrees, graph, ints, layers
 from tvm import relax
 
+from edgevid.contract import CompileOptions
 from edgevid.errors import TargetError
+from edgevid.targets._profiles import device as find_device
+from edgevid.targets.tvm import target
 from edgevid.targets.tvm.assemble import assemble, build
 from edgevid.targets.tvm.cpus import host_cpu
 from edgevid.targets.tvm.network import Fallback
@@ -66,3 +71,18 @@ def test_what_nobody_computes_is_named():
     model = graph(f"{STEM} y = LpNormalization <axis = 1> (c)", WEIGHTS)
     with pytest.raises(TargetError, match="LpNormalization"):
         agrees(model)
+
+
+def test_the_report_names_it_with_its_share_of_the_time(tmp_path):
+    options = CompileOptions(device=find_device("host-tvm"), folder=tmp_path, lowering="function")
+    artifact = target().compile(graph(*FALLBACKS["Softplus"]), options)
+    (note,) = [note for note in artifact.notes if "no kernel of ours" in note]
+    assert "tvm_softplus_0" in note
+    assert 0 < float(re.search(r"([\d.]+)% of the time", note)[1]) < 100
+
+
+def test_for_a_board_the_report_names_it_alone(tmp_path):
+    options = CompileOptions(device=find_device("raspberry-pi-4"), folder=tmp_path, lowering="function")
+    artifact = target().compile(graph(*FALLBACKS["Softplus"]), options)
+    (note,) = [note for note in artifact.notes if "no kernel of ours" in note]
+    assert "of the time" not in note
