@@ -127,7 +127,7 @@ def choose(data: Data, count: int | None = None) -> Data:
 
 
 def without(data: Data, count: int) -> Data:
-    """What `choose` leaves of ``data`` for ``count``: clips that whatever was fitted to those has not seen."""
+    """What `choose` leaves of ``data``: clips that nothing which was fitted to the others has seen."""
     if isinstance(data, Videos):
         right = [item for item in data.items if item.error is None]
         order = spread([item.label for item in right])[count:]

@@ -33,6 +33,7 @@ from edgevid.int8 import (
     thresholds_for,
 )
 from edgevid.manifest import DropRecord, PassRecord, QuantizationRecord
+from edgevid.pass_effect import EFFECT_CLIPS, measured
 from edgevid.source import Say, Source
 
 if TYPE_CHECKING:
@@ -41,12 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["Recipe", "find_recipe"]
 
 Open = Callable[["ir.Model"], AbstractContextManager[Session]]
-
-EFFECT_CLIPS = 100
-"""Calibration clips that the effect of a pass is measured on, and biases are corrected by."""
-
-_FEWEST_UNSEEN = 16
-"""Fewer clips that a pass was not fitted to tell less than those that it was."""
 
 _EQUALIZED, _CORRECTED = "cross-layer equalization", "bias correction"
 
@@ -175,7 +170,8 @@ def _equalized(
     before = Recipe(table_for(request, graph, clips), scheme, float_layers=kept)
     say("finding the ranges again, of equalized channels")
     recipe = replace(before, table=table_for(request, after, clips, equalized=True), equalized=True)
-    return _with_effect(_EQUALIZED, recipe, before, graph, clips)
+    effect = measured(_EQUALIZED, graph, before.apply(graph), recipe.apply(graph), clips)
+    return replace(recipe, passes=(effect,))
 
 
 def _corrected(recipe: Recipe, graph: ir.Model, clips: Data, request: Int8, say: Say) -> Recipe:
@@ -191,33 +187,10 @@ def _corrected(recipe: Recipe, graph: ir.Model, clips: Data, request: Int8, say:
         progress=request.progress,
     )
     corrected = replace(recipe, corrections=corrections)
-    return _with_effect(_CORRECTED, corrected, recipe, graph, clips, fitted=EFFECT_CLIPS)
-
-
-def _with_effect(
-    name: str, recipe: Recipe, before: Recipe, graph: ir.Model, clips: Data, *, fitted: int = 0
-) -> Recipe:
-    """The recipe with a record of what its last pass, which was fitted to so many clips, did to the logits."""
-    unseen = without(clips, fitted) if fitted else clips
-    held_out = len(unseen.labels) >= _FEWEST_UNSEEN
-    found = clip_noise(
-        graph,
-        [each.apply(graph) for each in (before, recipe)],
-        unseen if held_out else clips,
-        count=EFFECT_CLIPS,
+    effect = measured(
+        _CORRECTED, graph, recipe.apply(graph), corrected.apply(graph), clips, fitted=EFFECT_CLIPS
     )
-    gains = found.gains(0, 1)
-    interval = median_interval(gains)
-    record = PassRecord(
-        name=name,
-        sqnr_before=found.sqnr(0),
-        sqnr_after=found.sqnr(1),
-        clips=len(gains),
-        gain=median(gains),
-        gain_interval=(interval.low, interval.high) if interval else None,
-        held_out=held_out or not fitted,
-    )
-    return replace(recipe, passes=(*recipe.passes, record))
+    return replace(corrected, passes=(*recipe.passes, effect))
 
 
 def _within(

@@ -133,7 +133,9 @@ def _quantization(console: Console, made: QuantizationRecord) -> None:
         effect = f"logits SQNR {before} before, {after} after, on {step.clips} calibration clips"
         if step.gain is not None and step.gain_interval is not None:
             low, high = step.gain_interval
-            effect += f"; the median clip gains {step.gain:.2f} dB ({low:.2f} to {high:.2f} with 95 % confidence)"
+            effect += (
+                f"; the median clip gains {step.gain:.2f} dB ({low:.2f} to {high:.2f} with 95 % confidence)"
+            )
         if not step.held_out:
             effect += "; it was fitted to these clips"
         lines.append(f"{step.name}: {effect if step.clips else 'its effect was not measured, without clips'}")

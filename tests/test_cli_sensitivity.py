@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from edgevid.calibration import tallies
 from edgevid.calibration.ranking import load_ranking
+from edgevid.calibration.table import load_table
 from edgevid.cli import app
 from edgevid.demo.files import write_videos
 from edgevid.errors import ConfigError, EdgevidError
@@ -117,11 +118,59 @@ def test_a_table_alone_has_no_clips_to_rank_on(tiny_checkpoint, table):
 
 
 @pytest.mark.parametrize(
-    "flags", [("--max-drop", 1), ("--data", "list.txt"), ("--equalize",), ("--correct-bias",)]
+    "flags",
+    [
+        *(("--max-drop", 1), ("--data", "list.txt"), ("--equalize",), ("--correct-bias",)),
+        *(("--method", "mse"), ("--clips", 5)),
+    ],
 )
 def test_flags_of_int8_need_calibration(tiny_checkpoint, tmp_path, flags):
     with pytest.raises(ConfigError, match=f"{flags[0]} without int8"):
         edgevid("compile", tiny_checkpoint, "-o", tmp_path / "b", *flags)
+
+
+@pytest.mark.parametrize("flags", [("--method", "minmax"), ("--clips", 5)])
+def test_flags_of_clips_do_not_go_with_a_table(tiny_checkpoint, table, tmp_path, flags):
+    words = ("compile", tiny_checkpoint, "-o", tmp_path / "b", "--precision", "int8", "--calibration", table)
+    with pytest.raises(ConfigError, match=f"{flags[0]} with a table"):
+        edgevid(*words, *flags)
+    with pytest.raises(ConfigError, match="names of frames without videos"):
+        edgevid(*words, "--frame-template", "img_{:05d}.jpg")
+
+
+def test_a_percentile_needs_its_method(tiny_checkpoint, videos, tmp_path):
+    words = ("calibrate", tiny_checkpoint, "--calibration", videos, "-o", tmp_path / "t.json")
+    with pytest.raises(ConfigError, match="a percentile for the method minmax"):
+        edgevid(*words, "--percentile", 99)
+    edgevid(*words, "--percentile", 99, "--method", "percentile")
+    assert load_table(tmp_path / "t.json").percentile == 99
+
+
+def test_packed_clips_of_another_sampling_are_warned_about(tiny_checkpoint, videos, tmp_path):
+    packed = tmp_path / "packed"
+    edgevid("pack", videos, "-o", packed, "--segments", 4, "--size", 32, "--resize", 40)
+    told = edgevid("calibrate", tiny_checkpoint, "--calibration", packed, "-o", tmp_path / "t.json").stdout
+    assert "warning: the network was made for resize" in " ".join(told.split())
+    assert "resize" in load_table(tmp_path / "t.json").warnings[0]
+
+
+def test_an_interrupted_compile_takes_up_its_calibration(tiny_checkpoint, videos, tmp_path, monkeypatch):
+    place = tmp_path / "b"
+    words = ("compile", tiny_checkpoint, "-o", place, "--precision", "int8", "--calibration", videos)
+    monkeypatch.setattr("edgevid.recipe.chunks", lambda *rest, **more: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        edgevid(*words, *SIMULATED)
+    assert [path.name for path in tmp_path.iterdir()] == ["b.calibration.partial"]
+    monkeypatch.undo()
+    monkeypatch.setattr("edgevid.calibration.observations.Observations.add", lambda *rest: 1 / 0)
+    edgevid(*words, *SIMULATED)
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_names_of_frames_reach_the_calibration(tiny_checkpoint, videos, tmp_path):
+    words = ("compile", tiny_checkpoint, "-o", tmp_path / "b", "--precision", "int8", *SIMULATED)
+    with pytest.raises(EdgevidError, match="template"):
+        edgevid(*words, "--calibration", videos, "--frame-template", "img.jpg")
 
 
 def test_the_flags_of_compile_reach_the_bundle(videos, tmp_path):
@@ -145,7 +194,5 @@ def test_the_flags_of_compile_reach_the_bundle(videos, tmp_path):
 
 
 def test_a_table_of_equalized_channels_is_another_one(tiny_checkpoint, videos, table, tmp_path):
-    from edgevid.calibration.table import load_table
-
     edgevid("calibrate", tiny_checkpoint, "--calibration", videos, "-o", tmp_path / "t.json", "--equalize")
     assert load_table(tmp_path / "t.json").graph_sha256 != load_table(table).graph_sha256

@@ -20,7 +20,8 @@ LEVELS = (
     {"targets", "recognition"},
     {"bench"},
     {"calibration"},
-    {"build", "compiler", "foreign", "int8", "plan", "proof", "recipe", "source", "verification"},
+    {"build", "compiler", "foreign", "int8", "pass_effect", "plan", "proof", "recipe", "source"}
+    | {"verification"},
     {"doctor", "demo", "show", "show_network", "show_recognition", "show_compare", "show_calibration"}
     | {"show_sensitivity"},
     {"cli"},

@@ -1,15 +1,21 @@
 """What makes a network int8 beside its ranges: passes with their effect, and layers that go back to float."""
 
+import json
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from edgevid import show
 from edgevid.bundle import Bundle
-from edgevid.calibration.clips import Arrays
-from edgevid.calibration.points import is_layer
+from edgevid.calibration.clips import Arrays, choose
+from edgevid.calibration.points import is_layer, points
+from edgevid.calibration.quantize import quantize
 from edgevid.calibration.table import load_table
+from edgevid.cli import app
 from edgevid.compiler import compile_checkpoint
 from edgevid.demo import checkpoint
+from edgevid.demo.files import write_videos
 from edgevid.demo.generated import Generated
 from edgevid.errors import ConfigError, VerificationError
 from edgevid.graph.prelude import with_uint8_clips
@@ -21,6 +27,7 @@ from edgevid.targets.onnxruntime import observer
 from edgevid.verification import verify_bundle
 
 SIMULATED = "tensorrt-simulated"
+SCHEME = find(device(SIMULATED).target).probe(device(SIMULATED)).scheme
 HOST = find(device("host").target).probe(device("host"))
 needs_int8 = pytest.mark.skipif("int8" not in HOST.precisions, reason="this processor has no int8 arithmetic")
 
@@ -120,6 +127,8 @@ def test_passes_are_recorded_with_their_effect(passed, capsys):
     assert (first.name, second.name) == ("cross-layer equalization", "bias correction")
     assert first.sqnr_after == second.sqnr_before
     assert {first.clips, second.clips} == {24}
+    assert (first.held_out, second.held_out) == (True, False)
+    assert first.gain_interval[0] <= first.gain <= first.gain_interval[1]
     assert min(first.sqnr_before, first.sqnr_after, second.sqnr_after) > 25
     assert len({first.sqnr_before, first.sqnr_after, second.sqnr_after}) == 3
     assert all(result.passed for result in verify_bundle(passed).values())
@@ -127,6 +136,36 @@ def test_passes_are_recorded_with_their_effect(passed, capsys):
     printed = capsys.readouterr().out
     assert f"cross-layer equalization: logits SQNR {first.sqnr_before:.2f} dB before" in printed
     assert f"bias correction: logits SQNR {second.sqnr_before:.2f} dB before" in printed
+    assert f"the median clip gains {second.gain:.2f} dB" in printed
+    assert printed.count("it was fitted to these clips") == 1
+
+
+def test_corrected_biases_are_judged_by_clips_that_they_were_not_fitted_to(graph, clips, monkeypatch):
+    from edgevid import pass_effect
+
+    seen = []
+    graphs = [quantize(graph, dict.fromkeys(points(graph), 8.0), SCHEME) for _ in range(2)]
+    noise = pass_effect.clip_noise
+    monkeypatch.setattr(
+        pass_effect, "clip_noise", lambda *args, **more: seen.append(args[2]) or noise(*args, **more)
+    )
+    found = pass_effect.measured("none", graph, *graphs, clips, fitted=6)
+    assert (found.held_out, found.clips, found.gain, found.gain_interval) == (True, 18, 0, (0, 0))
+    fitted = {sample.name for sample in choose(clips, 6).read()}
+    assert not fitted & {sample.name for sample in seen[0].read()}
+
+
+def test_a_simulated_bundle_says_so_where_it_is_run_and_verified(plain, tmp_path):
+    video = write_videos(tmp_path / "videos", "hard", 1, size=48).parent
+    told = "simulated: tensorrt's int8 arithmetic"
+    for words in (["verify", plain.path], ["run", plain.path, video]):
+        assert told in CliRunner().invoke(app, [*map(str, words)]).stdout
+    printed = CliRunner().invoke(app, ["run", str(plain.path), str(video), "--json"]).stdout
+    assert json.loads(printed)["simulated"] == "tensorrt"
+
+
+def test_the_bits_of_the_weights_are_told_to_the_runtime(plain):
+    assert plain.artifact().weight_bits == plain.manifest.quantization.scheme["weight_bits"] == 8
 
 
 def test_ranges_of_equalized_channels_serve_the_next_compile(passed, plain, tmp_path, capsys):

@@ -1,8 +1,9 @@
 """What int8 costs the demonstration in accuracy: ``python -m edgevid.demo.int8_accuracy FOLDER``.
 
 Compiles the shipped network for OpenVINO in float32, and in int8 for OpenVINO and for the
-simulated TensorRT with ranges of two methods, and shows generated clips of the hard split to all
-of them. A table of ranges that are far too small must be refused, and its drop be seen. With
+simulated TensorRT (with ``--device host-tvm`` for TVM) with ranges of two methods, and shows
+generated clips of the hard split to all of them. A table of ranges that are far too small must be
+refused, and its drop be seen. With
 ``--isa`` the same is done by processes whose CPU is said to lack newer instructions, with
 ``--nncf`` beside what NNCF makes of the network.
 """
@@ -23,7 +24,15 @@ from edgevid.calibration.comparison import Comparison, Pair
 from edgevid.calibration.statistics import Paired, paired
 from edgevid.demo.evaluate import SEED
 from edgevid.demo.generated import Generated
-from edgevid.demo.int8_bundles import CALIBRATION_CLIPS, DEVICES, METHODS, NNCF, SPOILT, compile_all
+from edgevid.demo.int8_bundles import (
+    CALIBRATION_CLIPS,
+    DEVICES,
+    METHODS,
+    MORE_DEVICES,
+    NNCF,
+    SPOILT,
+    compile_all,
+)
 
 __all__ = ["claims", "main", "run_with_isa"]
 
@@ -94,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="for the bundles and the results")
     parser.add_argument("--count", type=int, default=10_000, help="clips to compare")
     parser.add_argument("--clips", type=int, default=CALIBRATION_CLIPS, help="clips to calibrate with")
-    parser.add_argument("--device", action="append", default=[], choices=DEVICES, help="both by default")
+    parser.add_argument("--device", action="append", default=[], choices=(*DEVICES, *MORE_DEVICES))
     parser.add_argument("--method", action="append", default=[], choices=METHODS, help="both by default")
     parser.add_argument("--isa", action="append", default=[], help="of oneDNN, as AVX2 or AVX512_CORE")
     parser.add_argument("--nncf", action="store_true", help="compare with NNCF's quantization too")

@@ -33,6 +33,7 @@ __all__ = [
     "CALIBRATION_CLIPS",
     "DEVICES",
     "METHODS",
+    "MORE_DEVICES",
     "NNCF",
     "SPOILT",
     "compile_all",
@@ -41,6 +42,8 @@ __all__ = [
 ]
 
 DEVICES = ("host", "tensorrt-simulated")
+MORE_DEVICES = ("host-tvm",)
+"""That may be asked for too."""
 METHODS: tuple[Method, ...] = ("minmax", "entropy")
 FLOAT, SPOILT, NNCF = "float32", "spoilt", "NNCF"
 CALIBRATION_SEED = 31_337

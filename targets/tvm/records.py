@@ -44,7 +44,8 @@ def key_of(operation: Operation, cpu: Cpu) -> str:
     """Names an operation on a kind of CPU, whatever the network."""
     told = {
         "kind": type(operation).__name__,
-        **asdict(operation),
+        # Bounds are applied in any case, and cost the same.
+        **{name: value for name, value in asdict(operation).items() if name != "bounds"},
         "cpu": [cpu.mcpu, *cpu.features],
         "generation": GENERATION,
     }

@@ -61,8 +61,8 @@ class Tuned:
 
     Attributes:
         kernels: by operation.
-        measured, reused, left: operations measured now, known before, and left at their default
-            because the time was up.
+        measured, reused, left: kinds of operations measured now, known before, and left at their
+            default because the time was up.
     """
 
     kernels: Mapping[Operation, Kernel]
@@ -103,10 +103,7 @@ def tune(
         VerificationError: a candidate computes something else.
     """
     ends = time.monotonic() + budget
-    kernels = recorded(network, cpu, records)
-    reused = len(kernels)
-    layers = [layer for layer in _layers(network) if layer.operation not in kernels]
-    layers = [layer for layer in layers if len(candidates(layer.operation, cpu)) > 1]
+    known, layers = _open_layers(network, cpu, records)
     progress(0, len(layers))
     waiting = iter(layers)
     lock = Lock()
@@ -119,9 +116,8 @@ def tune(
                 layer = next(waiting, None)
             if layer is None:
                 return
-            kernel, record = _fastest(layer, cpu, board)
+            record = _fastest(layer, cpu, board)
             with lock:
-                kernels[layer.operation] = kernel
                 records.add(record)
                 measured += 1
                 progress(measured, len(layers))
@@ -129,16 +125,24 @@ def tune(
     with ThreadPoolExecutor(len(boards)) as workers:
         for done in [workers.submit(work, board) for board in boards]:
             done.result()
-    return Tuned(kernels, measured, reused, len(layers) - measured)
+    return Tuned(recorded(network, cpu, records), measured, known, len(layers) - measured)
 
 
-def _fastest(layer: Layer, cpu: Cpu, board: Board) -> tuple[Kernel, Record]:
+def _open_layers(network: Network, cpu: Cpu, records: Records) -> tuple[int, list[Layer]]:
+    """How many kinds of operations are known, and a layer of each other one that has a choice."""
+    by_key = {key_of(layer.operation, cpu): layer for layer in reversed(_layers(network))}
+    known = {key_of(operation, cpu) for operation in recorded(network, cpu, records)}
+    open_ = [layer for key, layer in reversed(by_key.items()) if key not in known]
+    return len(known), [layer for layer in open_ if len(candidates(layer.operation, cpu)) > 1]
+
+
+def _fastest(layer: Layer, cpu: Cpu, board: Board) -> Record:
     offered = candidates(layer.operation, cpu)
     seconds = _measure(layer, offered, cpu, board)
     best = int(np.argmin(seconds))
     kernel = offered[best]
     key = key_of(layer.operation, cpu)
-    return kernel, Record(key, kernel.family, asdict(kernel.tile), seconds[best], len(offered))
+    return Record(key, kernel.family, asdict(kernel.tile), seconds[best], len(offered))
 
 
 def _measure(layer: Layer, offered: Sequence[Kernel], cpu: Cpu, board: Board) -> list[float]:

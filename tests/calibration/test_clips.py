@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgevid.calibration.clips import Arrays, choose, spread
+from edgevid.calibration.clips import Arrays, choose, spread, without
 from edgevid.calibration.data import Videos
 from edgevid.contract import Sampling
 from edgevid.errors import ConfigError, VideoError
@@ -78,3 +78,12 @@ def test_arrays_that_are_no_clips_are_refused(pixels):
 def test_labels_that_are_not_one_a_clip_are_refused():
     with pytest.raises(ConfigError, match="2 labels for 3 clips"):
         arrays(3, [0, 1])
+
+
+@pytest.mark.parametrize("count", [3, 8, 100])
+def test_what_is_left_is_all_that_was_not_chosen(count):
+    data = Arrays(np.zeros((10, 1, 4, 4, 3), np.uint8), [0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
+    parts = choose(data, count), without(data, count)
+    chosen, left = ([each.name for each in part.read()] for part in parts)
+    assert not set(chosen) & set(left)
+    assert len(chosen) + len(left) == 10

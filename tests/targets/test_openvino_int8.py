@@ -112,6 +112,15 @@ def test_onednns_own_limit_is_heeded_on_this_machine(monkeypatch, name, isa):
     assert targets.find("openvino").probe(HOST).scheme.weight_bits == 7
 
 
+def test_weights_that_would_saturate_here_are_not_opened(monkeypatch, tmp_path):
+    artifact = compiled_int8(tmp_path / "b", quantized(canonical()))
+    monkeypatch.setenv("DNNL_MAX_CPU_ISA", "AVX2")
+    for bits in (0, 7):
+        targets.find("openvino").open(replace(artifact, weight_bits=bits)).close()
+    with pytest.raises(TargetError, match="the weights have 8 bits, and this processor sums"):
+        targets.find("openvino").open(replace(artifact, weight_bits=8))
+
+
 SATURATING = """
 import json, sys
 sys.path.insert(0, sys.argv[2])

@@ -1,13 +1,14 @@
 """1x1 and kx1x1 convolutions in int8, with strides; a shift along time is read, never copied.
 
 Layouts: source bytes ``[frames, ceil(C / b), H * W, b]``; weights int8 ``[ceil(O / v), steps, v * 4]``
-with a step for each group of four channels of each run, in the order in which they are summed;
+with a step for each tap along time and group of four channels;
 absent int32 ``[runs, ceil(O / v), v]``; bias int32 and scales float32 ``[ceil(O / v), v]``; target
 ``[frames, ceil(O / v), OH * OW, v]``, v lanes a vector.
 
 The sum over channels is cut into runs, each read from its own frame: t + dt for channels that a
 shift moves, and another frame for each tap of a temporal kernel. A run whose frame lies outside
 the clip is skipped; what the bias holds for its zero point is then added back, from ``absent``.
+A group of channels that a run shares with another is put together from both frames.
 """
 
 from __future__ import annotations
@@ -79,21 +80,8 @@ def tiles(operation: Convolution, registers: int, dot: Dot) -> tuple[Tile, ...]:
     """Candidates, the best guess first; ``registers`` vector registers hold the accumulators."""
     positions, blocks = operation.target.positions, operation.target.blocks
     each, rest = DotProduct(dot, operation.target.block).kept
-    shapes = [
-        (7, 2),
-        (14, 1),
-        (7, 3),
-        (8, 2),
-        (14, 2),
-        (28, 1),
-        (7, 4),
-        (4, 4),
-        (4, 2),
-        (3, 2),
-        (16, 1),
-        (7, 1),
-    ]
-    shapes += [(1, 8), (1, 4), (2, 4), (1, 2), (1, 1)]
+    shapes = [(7, 2), (14, 1), (7, 3), (8, 2), (8, 3), (14, 2), (28, 1), (7, 4), (4, 4), (4, 2), (3, 2)]
+    shapes += [(16, 1), (7, 1), (1, 8), (1, 4), (2, 4), (1, 2), (1, 1)]
     held = [
         (p, q)
         for p, q in shapes
