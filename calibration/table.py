@@ -250,7 +250,7 @@ def load_table(path: str | Path) -> Table:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
-            f"the calibration table is damaged: {first['msg']}",
+            f"the calibration table is damaged: {first['msg'].removeprefix('Value error, ')}",
             where=f"{file}, {key}" if key else file,
             fix="calibrate again, or take the file that `edgevid calibrate` wrote",
         ) from error

@@ -251,6 +251,7 @@ class Tuning:
     Attributes:
         measure: time candidates on the device; else only what ``records`` holds is used.
         records: file of what was measured before, here or elsewhere; a target's own if None.
+        merged: further files, as other boards wrote them; what is faster in them is taken over.
         budget: seconds of measuring.
         boards: addresses of devices behind a network, as ``rpc://host:port/key``; several share
             the work. This machine if empty.
@@ -259,6 +260,7 @@ class Tuning:
 
     measure: bool = False
     records: Path | None = None
+    merged: tuple[Path, ...] = ()
     budget: float = 180.0
     boards: tuple[str, ...] = ()
     progress: Callable[[int, int], None] = lambda done, total: None

@@ -66,7 +66,8 @@ def compile_(
         bool, typer.Option("--tune", help="Measure kernels on the device, where its target has a choice.")
     ] = False,
     records: Annotated[
-        Path | None, typer.Option(help="File of measured kernels: read, and added to by --tune.")
+        list[Path] | None,
+        typer.Option(help="File of measured kernels, which --tune adds to; others are merged into it."),
     ] = None,
     tune_budget: Annotated[float, typer.Option(min=0, help="Seconds of measuring, at most.")] = 180.0,
     on: Annotated[
@@ -120,9 +121,16 @@ def compile_(
         raise ConfigError("a board, and nothing to measure on it", where="--on", fix="give --tune too")
     with show.steps() as say:
         int8 = tuning = None
-        if tune or records is not None:
-            measured = partial(say.progress, "operations measured")
-            tuning = Tuning(tune, records, tune_budget, tuple(on or ()), measured)
+        if tune or records:
+            files = records or []
+            tuning = Tuning(
+                tune,
+                files[0] if files else None,
+                tuple(files[1:]),
+                tune_budget,
+                tuple(on or ()),
+                partial(say.progress, "operations measured"),
+            )
         if calibration is not None:
             int8 = Int8(
                 calibration,

@@ -46,7 +46,7 @@ class TvmTarget:
         }
         reason = "" if version else "apache-tvm is not installed: pip install 'edgevid[tvm]'"
         if version and not device.is_this_machine:
-            reason = f"this machine is no {device.title}: artifacts are compiled, and run there"
+            reason = "compile only: run it there, or with --on rpc://..."
         return Capability(
             compiles=bool(version),
             executes=bool(version) and device.is_this_machine,

@@ -54,6 +54,7 @@ def choose_tiles(network: Network, cpu: Cpu, tuning: Tuning | None, *, here: boo
     if tuning is None:
         return Choice(static, (f"tiles of {len(choices)} operations by a static rank, not measured",))
     records = Records(tuning.records or default_records(cpu))
+    records.merge(tuning.merged)
     aside = (
         (f"the records held lines that are none: the file was kept as {records.set_aside}",)
         if records.set_aside

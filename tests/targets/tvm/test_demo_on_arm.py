@@ -16,6 +16,7 @@ from edgevid.calibration.pack import pack
 from edgevid.calibration.shards import open_pack
 from edgevid.calibration.table import load_table
 from edgevid.compiler import compile_checkpoint
+from edgevid.contract import RunSettings
 from edgevid.demo.generated import Generated
 from edgevid.demo.int8_bundles import CALIBRATION_SEED, demo_source
 from edgevid.graph.prelude import with_uint8_clips
@@ -132,7 +133,7 @@ def test_a_board_is_refused_by_runtimes_of_this_machine(tiny_bundle):
     assert "openvino runs on this machine only" in done.stderr
 
 
-def test_mobilenet_with_the_shift_runs_on_the_oldest_core(tmp_path):
+def test_mobilenet_with_the_shift_runs_on_the_oldest_core(emulated_board, tmp_path):
     """Full size, once: 224 x 224, 8 frames."""
     import torch
 
@@ -155,7 +156,11 @@ def test_mobilenet_with_the_shift_runs_on_the_oldest_core(tmp_path):
     np.save(tmp_path / "in.npy", part.clips[:1])
     on_the_board(bundle, tmp_path / "in.npy", tmp_path / "out.npy")
     expected = part.logits[:1]
-    assert np.abs(np.load(tmp_path / "out.npy") - expected).max() <= 1e-4 * np.abs(expected).max()
+    # The board behind the tracker is a newer core, which has all that this one has.
+    with bundle.session(settings=RunSettings(on=str(emulated_board))) as session:
+        behind_tracker = session.run(part.clips[:1])
+    for got in (np.load(tmp_path / "out.npy"), behind_tracker):
+        assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
 def test_a_runner_tells_how_it_is_used(float_bundle):

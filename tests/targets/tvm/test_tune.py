@@ -98,6 +98,13 @@ def test_the_notes_say_how_tiles_were_chosen(network, tmp_path):
     assert {**known.kernels} == {**measured.kernels}
 
 
+def test_records_of_other_boards_are_merged(network, tmp_path):
+    choose_tiles(network, HOST, Tuning(measure=True, records=tmp_path / "theirs"), here=True)
+    mine = Tuning(records=tmp_path / "mine", merged=(tmp_path / "theirs",))
+    assert "2 operations from records" in choose_tiles(network, HOST, mine, here=False).notes[0]
+    assert len(Records(tmp_path / "mine")) == 2
+
+
 def test_records_that_were_set_aside_are_told(network, tmp_path):
     records = tmp_path / "r"
     records.write_text("nothing that counts\n")
