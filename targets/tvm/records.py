@@ -7,10 +7,14 @@ several boards of one kind are merged by taking the fastest.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, BinaryIO
+
+from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
 
 from edgevid.errors import ConfigError
 from edgevid.targets.tvm.cpus import Cpu
@@ -22,7 +26,7 @@ GENERATION = 1
 """Of the kernels: what was measured with others says nothing of these."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Record:
     """The fastest of an operation's candidates on one kind of CPU.
 
@@ -35,9 +39,12 @@ class Record:
 
     key: str
     family: str
-    tile: dict[str, Any]
-    seconds: float
+    tile: dict[str, int | str]
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     candidates: int
+
+
+_RECORD = TypeAdapter(Record)
 
 
 def key_of(operation: Operation, cpu: Cpu) -> str:
@@ -85,8 +92,15 @@ class Records:
             self._keep(record)
         if bad:
             self.set_aside = _free_name(path)
-            path.replace(self.set_aside)
-            self._write(self._found.values())
+            try:
+                path.replace(self.set_aside)
+                self._write(self._found.values())
+            except OSError as error:
+                raise ConfigError(
+                    f"the damaged records cannot be set aside: {error}",
+                    where=path,
+                    fix="give another --records",
+                ) from error
 
     def get(self, key: str) -> Record | None:
         """The fastest record of a key."""
@@ -97,8 +111,9 @@ class Records:
         self._keep(record)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(record)) + "\n")
+            with self.path.open("ab+") as file:
+                line = json.dumps(asdict(record)).encode() + b"\n"
+                file.write(line if _ends_a_line(file) else b"\n" + line)
         except OSError as error:
             raise ConfigError(
                 f"the record cannot be written: {error}", where=self.path, fix="give another --records"
@@ -142,19 +157,24 @@ def _read(path: Path) -> tuple[list[Record], int]:
         lines = path.read_bytes().decode("utf-8", errors="replace").splitlines()
     except OSError as error:
         raise ConfigError(f"the records cannot be read: {error}", where=path) from error
-    good, bad = [], 0
-    for line in lines:
-        try:
-            fields = json.loads(line)
-            record = Record(**fields)
-        except (ValueError, TypeError):
-            bad += 1
-            continue
-        if not isinstance(record.seconds, int | float) or not isinstance(record.tile, dict):
-            bad += 1
-            continue
-        good.append(record)
-    return good, bad
+    records = [_parsed(line) for line in lines]
+    return [record for record in records if record is not None], records.count(None)
+
+
+def _parsed(line: str) -> Record | None:
+    try:
+        return _RECORD.validate_json(line)
+    except ValueError:
+        return None
+
+
+def _ends_a_line(file: BinaryIO) -> bool:
+    """Whether what is added to a file begins a line of its own."""
+    size = file.seek(0, os.SEEK_END)
+    if not size:
+        return True
+    file.seek(size - 1)
+    return file.read(1) == b"\n"
 
 
 def _free_name(path: Path) -> Path:

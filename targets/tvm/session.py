@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import json
 import time
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from edgevid.contract import Artifact, Layer, RunSettings
 from edgevid.errors import TargetError
 from edgevid.targets._install import require
 from edgevid.targets._session import CheckedSession
+from edgevid.targets.tvm.threads import Threads
 
-__all__ = ["TvmSession"]
+__all__ = ["TvmSession", "check_processor"]
 
 _CPU, _POOLED = 1, 2
 """Of DLPack's devices, and of the virtual machine's allocators."""
@@ -26,17 +28,22 @@ class TvmSession(CheckedSession):
     def __init__(self, artifact: Artifact, settings: RunSettings) -> None:
         super().__init__(artifact)
         self._tvm = require("tvm", "tvm")
-        self._threads = settings.threads or os.cpu_count() or 1
+        self._threads = Threads(settings.threads)
+        # The virtual machine has one set of registers.
+        self._one_at_a_time = Lock()
         try:
-            self._machine = self._tvm.runtime.load_module(str(artifact.path))["vm_load_executable"]()
+            library = self._tvm.runtime.load_module(str(artifact.path))
+            check_processor(library, artifact)
+            self._machine = library["vm_load_executable"]()
             self._machine["vm_initialization"](_CPU, 0, _POOLED)
         except (RuntimeError, OSError, ValueError) as error:
             raise TargetError(f"TVM refuses the module: {error}", where=artifact.path) from error
 
     def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
-        self._use_threads()
-        logits = self._machine["main"](self._tvm.runtime.tensor(clip))
-        return np.asarray(logits.numpy(), np.float32)
+        with self._one_at_a_time:
+            self._threads.use()
+            logits = self._machine["main"](self._tvm.runtime.tensor(clip))
+            return np.asarray(logits.numpy(), np.float32)
 
     def layers(self) -> tuple[Layer, ...]:
         """As the module was made: its kernels have no choice when it runs."""
@@ -56,6 +63,7 @@ class TvmSession(CheckedSession):
             else:
                 calls.append((name, time.perf_counter() - began.pop()))
 
+        self.run(clip)  # also sees whether the session is open
         instrument = self._machine["set_instrument"]
         instrument(self._tvm.runtime.convert(watch))
         try:
@@ -65,11 +73,16 @@ class TvmSession(CheckedSession):
             instrument(self._tvm.runtime.convert(lambda *_: None))
         return calls
 
-    def _use_threads(self) -> None:
-        """TVM keeps one pool of threads for each thread that calls it, for all its modules."""
-        if self._tvm.get_global_func("runtime.NumThreads")() != self._threads:
-            # 1: workers may run on any core.
-            self._tvm.get_global_func("runtime.config_threadpool")(1, self._threads)
-
     def _release(self) -> None:
         del self._machine
+
+
+def check_processor(library: Any, artifact: Artifact) -> None:
+    """Raise `TargetError` before an instruction that this processor lacks ends the process."""
+    missing = json.loads(str(library.get_function("edgevid_board", query_imports=True)()))["missing"]
+    if missing:
+        raise TargetError(
+            f"this machine lacks {', '.join(missing.split())}, which the module was compiled for",
+            where=artifact.path,
+            fix="compile for this machine: --device host-tvm",
+        )

@@ -93,9 +93,13 @@ def request_board(place: Place, wait: float = 60) -> Ticket:
                 ) from error
             return Ticket(_seen_from_here(str(host), place.host), int(port), str(word))
     except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
-        refused = isinstance(error, ConnectionRefusedError | socket.gaierror | TimeoutError)
+        what = "this is no tracker of TVM"
+        if isinstance(error, ConnectionRefusedError | socket.gaierror):
+            what = "nobody listens"
+        elif isinstance(error, TimeoutError):
+            what = "nobody answers in time"
         raise TargetError(
-            f"nobody listens: {error}" if refused else f"this is no tracker of TVM: {error}",
+            f"{what}: {error}",
             where=place,
             fix="start a tracker: python -m tvm.exec.rpc_tracker --host=0.0.0.0 --port=9190 --port-end=9191",
         ) from error

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +22,7 @@ from edgevid.targets.tvm.cpus import Cpu
 from edgevid.targets.tvm.kernels.choose import Kernel, candidates
 from edgevid.targets.tvm.network import Convolution, Layer, Network, Operation
 from edgevid.targets.tvm.records import Record, Records, key_of
+from edgevid.targets.tvm.threads import Threads
 
 __all__ = ["Board", "Host", "Tuned", "recorded", "tune"]
 
@@ -51,7 +52,8 @@ class Host:
         return tvm.cpu()
 
     def load(self, module: Any) -> Any:
-        """In this process."""
+        """In this process, on one thread."""
+        Threads(1).use()
         return module.jit()
 
 
@@ -106,12 +108,12 @@ def tune(
     known, layers = _open_layers(network, cpu, records)
     progress(0, len(layers))
     waiting = iter(layers)
-    lock = Lock()
+    lock, stopped = Lock(), Event()
     measured = 0
 
     def work(board: Board) -> None:
         nonlocal measured
-        while time.monotonic() < ends:
+        while time.monotonic() < ends and not stopped.is_set():
             with lock:
                 layer = next(waiting, None)
             if layer is None:
@@ -123,8 +125,11 @@ def tune(
                 progress(measured, len(layers))
 
     with ThreadPoolExecutor(len(boards)) as workers:
-        for done in [workers.submit(work, board) for board in boards]:
-            done.result()
+        try:
+            for done in [workers.submit(work, board) for board in boards]:
+                done.result()
+        finally:
+            stopped.set()  # after Ctrl-C, or an error of one board
     return Tuned(recorded(network, cpu, records), measured, known, len(layers) - measured)
 
 

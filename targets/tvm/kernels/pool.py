@@ -7,6 +7,7 @@ with ``count_pads``, as zeros of an average.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from edgevid.targets.tvm.network import Pool
 
 __all__ = ["build"]
 
-_LEAST = {"float32": -3.4e38, "uint8": 0, "int8": -128}
+_LEAST = {"float32": -math.inf, "uint8": 0, "int8": -128}
 
 
 def build(operation: Pool, name: str) -> Any:

@@ -1,11 +1,14 @@
 """Whole networks on this machine by TVM: compiled, verified, listed, timed."""
 
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import tvm
 
 from edgevid.bench.tvm_layers import main, measure_layers
 from edgevid.bundle import Bundle
@@ -13,6 +16,7 @@ from edgevid.compiler import compile_checkpoint
 from edgevid.contract import RunSettings
 from edgevid.errors import ConfigError, TargetError
 from edgevid.targets.tvm.layer_list import FILE, load_list
+from edgevid.targets.tvm.session import check_processor
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +53,39 @@ def test_two_threads_compute_what_one_computes(bundle):
             results.append(session.run(clip))
     assert np.array_equal(results[0], results[1])
     assert np.array_equal(results[0], results[2])
+
+
+def test_threads_are_those_asked_for_and_bind_nobody_to_a_processor(bundle):
+    before = os.sched_getaffinity(0)
+    for threads in (2, 1, 64):
+        with bundle.session(settings=RunSettings(threads=threads)) as session:
+            session.run(clips_of(bundle))
+            assert tvm.get_global_func("runtime.NumThreads")() == min(threads, len(before))
+    assert os.sched_getaffinity(0) == before
+
+
+def test_sessions_are_right_in_several_threads_at_once(bundle):
+    clip = clips_of(bundle)
+    with bundle.session() as shared, ThreadPoolExecutor(4) as threads:
+        expected = shared.run(clip)
+        results = list(threads.map(lambda _: shared.run(clip), range(40)))
+    assert all(np.array_equal(result, expected) for result in results)
+
+
+def test_a_processor_that_lacks_instructions_is_told_before_they_end_the_process(bundle):
+    class Library:
+        def get_function(self, name, query_imports):
+            return lambda: json.dumps({"missing": "avx512f avx512_vnni"})
+
+    with pytest.raises(TargetError, match="this machine lacks avx512f, avx512_vnni"):
+        check_processor(Library(), bundle.artifact())
+
+
+def test_a_closed_session_times_nothing(bundle):
+    session = bundle.session()
+    session.close()
+    with pytest.raises(TargetError, match="closed"):
+        session.times(clips_of(bundle))
 
 
 def test_the_example_runs_without_edgevid(bundle):

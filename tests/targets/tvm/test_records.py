@@ -74,3 +74,13 @@ def test_the_key_tells_operations_and_processors_apart_but_not_scales():
     ]
     assert key_of(scaled[0], cpu("avx2")) == key_of(scaled[1], cpu("avx2"))
     assert json.loads(key_of(CONVOLUTION, cpu("avx2")))["kind"] == "Convolution"
+
+
+def test_a_file_without_a_newline_at_its_end_loses_nothing(tmp_path):
+    path = tmp_path / "r.jsonl"
+    Records(path).add(RECORD)
+    path.write_text(path.read_text().rstrip("\n"))
+    Records(path).add(Record("another", "spatial", {"rows": 1}, 1e-3, 5))
+    records = Records(path)
+    assert records.set_aside is None
+    assert len(records) == 2
