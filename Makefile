@@ -63,7 +63,7 @@ lint: $(READY)
 
 # Two processes at once, a file of tests in one of them.
 test: lint
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: lint
 	$(BIN)/python -m pytest

@@ -70,6 +70,8 @@ def read_logits(path: Path, pack: Pack, classes: int) -> MeasuredLogits:
         clips, device = str(found["clips_sha256"]), str(found.get("device", ""))
         latency = _numbers(found.get("latency_ms", ())).astype(np.float64)
         digest = sha256(path)
+    except ConfigError as error:
+        raise ConfigError(f"the logits file cannot be read: {error.what}", where=path, fix=_FIX) from error
     except KeyError as error:
         raise ConfigError(f"the logits file has no {error.args[0]!r}", where=path, fix=_FIX) from error
     except _DAMAGES as error:
@@ -95,10 +97,10 @@ def read_logits(path: Path, pack: Pack, classes: int) -> MeasuredLogits:
 
 
 def _numbers(given: Any) -> NDArray[Any]:
-    """Raise `ValueError` unless these are real numbers."""
+    """Raise `ConfigError` unless these are real numbers."""
     found = np.asarray(given)
     if found.dtype.kind not in "fiu":
-        raise ValueError(f"these are no numbers but {found.dtype}")
+        raise ConfigError(f"these are no numbers but {found.dtype}")
     return found
 
 

@@ -4,6 +4,13 @@ from pathlib import Path
 
 import pytest
 
+LONGEST = ("test_readme.py", "test_demo_on_arm.py", "test_recipe.py")
+"""Begun first, so that no process is left alone with them at the end."""
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 @pytest.fixture(scope="session")
 def tiny_network():

@@ -61,8 +61,12 @@ def size_of(bundle):
 
 
 def operations_of(bundle):
+    """Those that compute: exporters differ in how they write down shapes."""
     layers = ET.parse(bundle.artifact().folder / "model.xml").iter("layer")
-    return Counter(layer.get("type") for layer in layers)
+    kinds = Counter(layer.get("type") for layer in layers)
+    return {
+        kind: kinds[kind] for kind in ("Convolution", "MatMul", "MaxPool", "Pad", "Add", "ReLU", "ReduceMean")
+    }
 
 
 def test_a_bundle_of_the_file_equals_that_of_the_checkpoint(fixed_file, tiny_bundle, tiny_network, tmp_path):

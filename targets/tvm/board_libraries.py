@@ -9,7 +9,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from edgevid.errors import MissingDependencyError
+from edgevid.errors import MissingDependencyError, TargetError
 from edgevid.targets._install import installed_version
 from edgevid.targets.tvm.elf import check_old_enough, read_needs
 
@@ -70,9 +70,12 @@ def _download(versions: dict[str, str], folder: Path) -> None:
                 with zipfile.ZipFile(wheel) as archive:
                     archive.extract(inside, draft)
                 if read_needs(draft / inside).machine != "aarch64":
-                    raise ValueError(f"{wheel.name} is not for aarch64")
+                    raise TargetError(f"{wheel.name} is not for aarch64")
                 (draft / inside).replace(folder / Path(inside).name)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, subprocess.SubprocessError) as error:
+    except (
+        *(OSError, ValueError, KeyError, zipfile.BadZipFile),
+        *(subprocess.SubprocessError, TargetError),
+    ) as error:
         said = getattr(error, "stderr", None) or str(error)
         raise MissingDependencyError(
             f"TVM's libraries for ARM boards cannot be downloaded: {said.strip().splitlines()[-1]}",

@@ -46,7 +46,7 @@ def read_needs(path: Path) -> Needs:
     """
     try:
         return _read(path.read_bytes())
-    except (OSError, ValueError, OverflowError, struct.error) as error:
+    except (OSError, ValueError, OverflowError, struct.error, TargetError) as error:
         raise TargetError(f"not a compiled library: {error}", where=path, fix="compile again") from error
 
 
@@ -71,7 +71,7 @@ def _is_newer(version: str) -> bool:
 
 def _read(data: bytes) -> Needs:
     if data[:6] != b"\x7fELF\x02\x01":
-        raise ValueError("it does not begin as 64-bit little-endian ELF does")
+        raise TargetError("it does not begin as 64-bit little-endian ELF does")
     (machine,) = struct.unpack_from("<H", data, 18)
     (offset,) = struct.unpack_from("<Q", data, 40)
     size, count = struct.unpack_from("<HH", data, 58)

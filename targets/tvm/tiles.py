@@ -50,9 +50,11 @@ def choose_tiles(network: Network, cpu: Cpu, tuning: Tuning | None, *, here: boo
         for operation in dict.fromkeys(layer.operation for layer in network.layers)
         if len(candidates(operation, cpu)) > 1
     ]
-    static = static_choice(network, cpu)
+    # Where tiles can be measured, compiling every candidate to look at its code is time ill spent.
+    static = {} if here else static_choice(network, cpu)
+    how = "by default" if here else "by a static rank"
     if tuning is None:
-        return Choice(static, (f"tiles of {len(choices)} operations by a static rank, not measured",))
+        return Choice(static, (f"tiles of {len(choices)} operations {how}, not measured",))
     records = Records(tuning.records or default_records(cpu))
     records.merge(tuning.merged)
     aside = (
@@ -63,13 +65,13 @@ def choose_tiles(network: Network, cpu: Cpu, tuning: Tuning | None, *, here: boo
     if not tuning.measure:
         known = recorded(network, cpu, records)
         rest = len(choices) - len(known)
-        told = f"tiles of {len(known)} operations from records, of {rest} by a static rank, not measured"
+        told = f"tiles of {len(known)} operations from records, of {rest} {how}, not measured"
         return Choice({**static, **known}, (told, *aside))
     with _boards(tuning, cpu, here=here) as boards:
         found = tune(network, cpu, boards, records, budget=tuning.budget, progress=tuning.progress)
     told = f"tiles of {found.measured} operations measured on the device, of {found.reused} from records"
     if found.left:
-        told += f", of {found.left} by a static rank: the time was up"
+        told += f", of {found.left} {how}: the time was up"
     return Choice({**static, **found.kernels}, (told, *aside))
 
 

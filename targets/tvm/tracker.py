@@ -23,6 +23,10 @@ _ANSWER_SECONDS = 10.0
 _LONGEST_ANSWER = 1 << 20
 
 
+class _NoTracker(Exception):  # noqa: N818  (said to whoever asked as a TargetError)
+    """What answers does not answer as a tracker does."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A tracker, and the key under which it knows the boards of one kind."""
@@ -71,7 +75,7 @@ def request_board(place: Place, wait: float = 60) -> Ticket:
         with socket.create_connection((place.host, place.port), _ANSWER_SECONDS) as connection:
             connection.sendall(_GREETING)
             if _receive(connection, 4) != _GREETING:
-                raise ValueError("it does not greet as a tracker does")
+                raise _NoTracker("it does not greet as a tracker does")
             boards = [info["key"] for info in _ask(connection, [_SUMMARY])["server_info"]]
             if f"server:{place.key}" not in boards:
                 keys = sorted({key.removeprefix("server:") for key in boards})
@@ -92,7 +96,7 @@ def request_board(place: Place, wait: float = 60) -> Ticket:
                     fix="wait for the other session to end, or start another board",
                 ) from error
             return Ticket(_seen_from_here(str(host), place.host), int(port), str(word))
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+    except (OSError, ValueError, KeyError, TypeError, struct.error, _NoTracker) as error:
         what = "this is no tracker of TVM"
         if isinstance(error, ConnectionRefusedError | socket.gaierror):
             what = "nobody listens"
@@ -110,10 +114,10 @@ def _ask(connection: socket.socket, question: list[Any]) -> Any:
     connection.sendall(struct.pack("<i", len(text)) + text)
     (size,) = struct.unpack("<i", _receive(connection, 4))
     if not 0 < size < _LONGEST_ANSWER:
-        raise ValueError(f"an answer of {size} bytes")
+        raise _NoTracker(f"an answer of {size} bytes")
     code, answer = json.loads(_receive(connection, size))
     if code != _SUCCESS:
-        raise ValueError(f"it answers {code} {answer}")
+        raise _NoTracker(f"it answers {code} {answer}")
     return answer
 
 
@@ -122,7 +126,7 @@ def _receive(connection: socket.socket, size: int) -> bytes:
     while len(data) < size:
         part = connection.recv(size - len(data))
         if not part:
-            raise ValueError("it hangs up")
+            raise _NoTracker("it hangs up")
         data += part
     return data
 

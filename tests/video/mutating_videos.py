@@ -58,7 +58,9 @@ def main(scratch, seed, count, *videos):
         outcomes[reason_of(read.outcome) if failed else "warned" if read.outcome.warnings else "read"] += 1
         slowest = max(slowest, read.seconds)
         read.item.path.unlink()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not ru_maxrss, which begins with what the process that started this one held.
+    status = Path("/proc/self/status").read_text()
+    peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
     print(json.dumps({"outcomes": outcomes, "slowest": slowest, "peak_megabytes": peak}))
 
 

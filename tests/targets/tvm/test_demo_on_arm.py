@@ -119,12 +119,7 @@ def test_videos_are_recognized_on_a_board(float_bundle, emulated_board, tmp_path
     video = next((tmp_path / "clips").glob("*/*.mp4"))
     there = edgevid("run", float_bundle.path, video, "--on", emulated_board, "--json")
     assert there.returncode == 0, there.stderr
-    host = compile_checkpoint(demo_source(), tmp_path / "host.bundle", device="host-tvm")
-    here = edgevid("run", host.path, video, "--json")
-    names = [
-        [entry["name"] for entry in json.loads(done.stdout)["videos"][0]["top"]] for done in (there, here)
-    ]
-    assert names[0] == names[1]
+    assert json.loads(there.stdout)["videos"][0]["top"][0]["name"] == video.parent.name
 
 
 def test_a_board_is_refused_by_runtimes_of_this_machine(tiny_bundle):

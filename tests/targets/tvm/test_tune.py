@@ -103,7 +103,8 @@ def test_a_candidate_that_computes_something_else_is_named(network, tmp_path, mo
 
 def test_the_notes_say_how_tiles_were_chosen(network, tmp_path):
     records = tmp_path / "r"
-    assert "static rank" in choose_tiles(network, HOST, None, here=True).notes[0]
+    assert "by default, not measured" in choose_tiles(network, HOST, None, here=True).notes[0]
+    assert "by a static rank, not measured" in choose_tiles(network, HOST, None, here=False).notes[0]
     measured = choose_tiles(network, HOST, Tuning(measure=True, records=records), here=True)
     assert "2 operations measured on the device" in measured.notes[0]
     known = choose_tiles(network, HOST, Tuning(records=records), here=False)
