@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-LONGEST = ("test_readme.py", "test_demo_on_arm.py", "test_recipe.py")
+LONGEST = ("test_readme.py", "test_recipe.py")
 """Begun first, so that no process is left alone with them at the end."""
 
 

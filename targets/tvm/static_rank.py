@@ -24,6 +24,8 @@ __all__ = ["Loop", "hottest_loop", "static_choice"]
 _MULTIPLY = re.compile(
     r"^(fmla|fmlal|sdot|udot|usdot|smlal|smull|sadalp|vf?n?madd|vpdpbusd|vpmaddwd|vpmulld|vmulps)"
 )
+_MOST_SHAPES = 4
+"""Of each operation, the first guesses: each has to be compiled to be looked at."""
 _INDEPENDENT = 8
 """Sums that keep two multipliers of a latency of four cycles at work."""
 _STACK = re.compile(r"\[sp|\(%[er]sp\)|\(%rbp\)|\[x29")
@@ -77,7 +79,7 @@ def static_choice(network: Network, cpu: Cpu) -> Mapping[Operation, Kernel]:
     chosen: dict[Operation, Kernel] = {}
     loops: dict[Any, Loop] = {}
     for operation in dict.fromkeys(layer.operation for layer in network.layers):
-        offered = _shapes(candidates(operation, cpu))
+        offered = _shapes(candidates(operation, cpu))[:_MOST_SHAPES]
         if len(offered) > 1 and isinstance(operation, Convolution):
             for kernel in offered:
                 if _kind(kernel) not in loops:

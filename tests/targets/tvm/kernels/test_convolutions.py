@@ -15,7 +15,7 @@ from edgevid.targets.tvm.kernels import depthwise, grouped, pointwise, spatial
 from edgevid.targets.tvm.network import Convolution, Frames, Move
 
 stable = settings(
-    derandomize=True, deadline=None, max_examples=15, suppress_health_check=[HealthCheck.filter_too_much]
+    derandomize=True, deadline=None, max_examples=10, suppress_health_check=[HealthCheck.filter_too_much]
 )
 BLOCKS = st.sampled_from([4, 8, 16])
 BOUNDS = st.sampled_from([(None, None), (0.0, None), (0.0, 6.0), (-1.0, 0.5)])
