@@ -15,6 +15,7 @@ from edgevid.bundle import Bundle
 from edgevid.compiler import compile_checkpoint
 from edgevid.contract import RunSettings
 from edgevid.errors import ConfigError, TargetError
+from edgevid.targets.tvm import threads as tvm_threads
 from edgevid.targets.tvm.layer_list import FILE, load_list
 from edgevid.targets.tvm.session import check_processor
 
@@ -62,6 +63,23 @@ def test_threads_are_those_asked_for_and_bind_nobody_to_a_processor(bundle):
             session.run(clips_of(bundle))
             assert tvm.get_global_func("runtime.NumThreads")() == min(threads, len(before))
     assert os.sched_getaffinity(0) == before
+
+
+def test_more_threads_than_processors_compute_what_one_computes(bundle, monkeypatch):
+    """Shares of a loop that no number of threads divides."""
+    monkeypatch.setattr(tvm_threads, "_processors", lambda: [*os.sched_getaffinity(0)] * 7)
+    clip = clips_of(bundle)
+
+    def computed(threads):
+        with bundle.session(settings=RunSettings(threads=threads)) as session:
+            logits = session.run(clip)
+            assert tvm.get_global_func("runtime.NumThreads")() == threads
+            return logits
+
+    # A thread of its own, since TVM keeps a pool for each that calls it.
+    with ThreadPoolExecutor(1) as caller:
+        first, *others = caller.map(computed, (1, 3, 5, 7))
+    assert all(np.array_equal(other, first) for other in others)
 
 
 def test_sessions_are_right_in_several_threads_at_once(bundle):
