@@ -24,7 +24,7 @@ $(READY): pyproject.toml .ci/constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || .ci/install-venv "$(PYTHON)"
 	@.ci/install-board-tools
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[compile,openvino,tvm,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[compile,openvino,tvm,tensorrt,test]'
 	@touch $@
 
 # Prints a command, then runs it.

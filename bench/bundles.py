@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial, reduce
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
 from edgevid.bench.factory import Factory
 from edgevid.bench.processes import compare_in_processes
@@ -22,7 +22,7 @@ from edgevid.targets._profiles import device as find_device
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MeasurableBundle", "bench_bundles", "label_of", "names_of", "open_variants"]
+__all__ = ["ClockedSession", "MeasurableBundle", "bench_bundles", "label_of", "names_of", "open_variants"]
 
 BUNDLE_OPENER = "edgevid.bundle:Bundle.open"
 
@@ -40,6 +40,18 @@ class MeasurableBundle(Protocol):
 
     def session(self, batch: int | None = None, settings: RunSettings | None = None) -> Session:
         """The bundle's network, open."""
+
+
+@runtime_checkable
+class ClockedSession(Protocol):
+    """A session whose device times its runs itself."""
+
+    @property
+    def clock(self) -> str:
+        """What it measures with, in words."""
+
+    def latencies_ms(self, clip: NDArray[Any], number: int) -> list[float]:
+        """Milliseconds of each of ``number`` runs."""
 
 
 def bench_bundles(
@@ -131,10 +143,12 @@ def open_variants(
             bundle = _opener(opener)(folder)
             session = stack.enter_context(bundle.session(batch=batch, settings=run_settings))
             clip = _clip_for(session, bundle, folder)
-            run = partial(_on_board, session, clip) if on else partial(session.run, clip)
+            clock = f"on {on}, by its own clock" if on else _clock_of(session)
+            run = partial(_by_its_clock, session, clip) if clock else partial(session.run, clip)
             label, note = label_of(bundle)
             if on:
-                label, note = "measured", f"on {on}, by its own clock"
+                label, note = "measured", ""
+            note = "; ".join(filter(None, (note, clock)))
             return Variant(name, run, label, note, _identity(folder))
 
         names = names_of(folders)
@@ -142,7 +156,11 @@ def open_variants(
         yield Comparison(variants[0], variants[1:], twin=opened(names[0], folders[0]).run)
 
 
-def _on_board(session: Any, clip: NDArray[Any]) -> Elapsed:
+def _clock_of(session: object) -> str:
+    return session.clock if isinstance(session, ClockedSession) else ""
+
+
+def _by_its_clock(session: Any, clip: NDArray[Any]) -> Elapsed:
     (latency,) = session.latencies_ms(clip, 1)
     return Elapsed(round(1e6 * latency))
 

@@ -67,6 +67,8 @@ def quantize(
     wanted = selected(quantized, float_layers, only)
     if scheme.add_inputs == "skip":
         wanted = [edge for edge in wanted if not _stays_in_accumulators(edge.node, edge.index)]
+    if scheme.shift_side == "float":
+        wanted = [edge for edge in wanted if edge.node.op_type != "MaxPool"]
     for edge in wanted:
         work.sources.setdefault(edge.source, is_non_negative(edge.source))
     for edge in wanted:
@@ -151,7 +153,7 @@ class _Quantizer:
         """What stands for ``value``: floats that bytes can hold."""
         if value in self._scales:
             return value
-        if source(value) is value:
+        if source(value) is value or self.scheme.shift_side == "float":
             return self._pair(value)[1]
         shift = value.producer()
         if shift is None or not is_shift(shift):
@@ -159,7 +161,7 @@ class _Quantizer:
             return value
         before = shift.inputs[0]
         assert before is not None
-        if self.scheme.shift_side == "integer" and _only_shifts_before(before):
+        if _only_shifts_before(before):
             return self._pair(value)[1]
         shift.replace_input_with(0, self._rounded(before))
         return value
@@ -169,7 +171,7 @@ class _Quantizer:
         if value not in self._pairs:
             scale, zero = self._parameters(source(value))
             producer = value.producer()
-            if producer is not None and is_shift(producer):
+            if producer is not None and is_shift(producer) and self.scheme.shift_side == "integer":
                 integers = self._moved(producer, zero)
             else:
                 integers = self._write.op("QuantizeLinear", [value, scale, zero])

@@ -154,7 +154,8 @@ class Device:
     ``precisions`` are native; ``emulated`` ones give the right answer, slower, for the
     reason given. ``is_this_machine`` is decided by looking at the machine, never assumed.
     ``simulates`` names the runtime whose int8 arithmetic is imitated here: its results count,
-    its time means nothing. ``cpu`` is the core that the tvm target writes kernels for.
+    its time means nothing. ``cpu`` is the core that the tvm target writes kernels for, ``gpu`` what the
+    tensorrt target knows the device by.
     """
 
     name: str
@@ -167,6 +168,7 @@ class Device:
     is_this_machine: bool = False
     simulates: str = ""
     cpu: str = ""
+    gpu: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,10 +180,12 @@ class Scheme:
             steps, and others the zero point 128; ``int8`` is symmetric throughout.
         add_inputs: which inputs of a residual addition are quantized: ``both``, or the ``skip``
             alone, so that the other stays in the accumulators of its convolution.
-        shift_side: where shifts stand: on the ``integer`` tensor, or on the ``float`` side.
+        shift_side: where shifts and maxima stand: on the ``integer`` tensor, or on the ``float`` one before
+            it is quantized, for runtimes that themselves move them to where they are cheapest.
         bias: ``float``, or ``int32`` of the scale of the accumulators.
         weight_bits: 7 where a runtime sums products of bytes in 16 bits, which 8 may saturate.
         unit_strides: 1x1 convolutions must have no strides.
+        depthwise: in which type depthwise convolutions are computed.
     """
 
     activations: Literal["uint8", "int8"]
@@ -190,6 +194,7 @@ class Scheme:
     bias: Literal["float", "int32"]
     weight_bits: Literal[7, 8] = 8
     unit_strides: bool = False
+    depthwise: Literal["int8", "float"] = "int8"
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ __all__ = [
     "thresholds_for",
 ]
 
+_DEPTHWISE = "depthwise: the runtime would expand it to a dense convolution in int8"
+
 TABLE = "calibration.json"
 """Where a bundle keeps the ranges that it was made with."""
 
@@ -228,14 +230,17 @@ def quantized(
     )
 
 
-def kept_in_float(graph: ir.Model, request: Int8) -> dict[str, str]:
+def kept_in_float(graph: ir.Model, request: Int8, scheme: Scheme) -> dict[str, str]:
     """Name of each layer that stays in float to the reason.
 
     Raises:
         GraphError: the request names a layer that there is not.
     """
-    named = layers_named(graph, request.float_layers)
-    return {name: request.float_layers[word] for name, word in named.items()}
+    words = dict(request.float_layers)
+    if scheme.depthwise == "float":
+        words.setdefault("depthwise", _DEPTHWISE)
+    named = layers_named(graph, words)
+    return {name: words[word] for name, word in named.items()}
 
 
 def layer_records(layers: Sequence[Layer], float_layers: Mapping[str, str]) -> list[LayerRecord]:

@@ -133,7 +133,7 @@ def find_recipe(
     frames = {"frame_template": request.frame_template}
     clips = None if request.has_table else opened(request.calibration, source, **frames)  # type: ignore[arg-type]
     labelled = None if request.data is None else opened(request.data, source, **frames)
-    kept = kept_in_float(graph, request)
+    kept = kept_in_float(graph, request, scheme)
     say("finding the ranges of the network's tensors")
     if request.equalize:
         recipe = _equalized(request, graph, scheme, clips, kept, say)

@@ -211,12 +211,19 @@ def devices(*, as_json: bool) -> None:
         )
         here = "yes" if record["this_machine"] else "compile only"
         table.add_row(
-            record["device"], record["title"], record["target"], precisions, record["reason"] or here
+            record["device"],
+            record["title"],
+            record["target"],
+            precisions,
+            escape(record["reason"].partition("; ")[0] or here),
         )
     out().print(table)
-    reasons = {f"{r['device']}: no {kind}: {why}" for r in records for kind, why in r["missing"].items()}
-    for line in sorted(reasons):
-        out().print(line, markup=False)
+    lacking: dict[str, list[str]] = {}
+    for record in records:
+        for kind, why in record["missing"].items():
+            lacking.setdefault(f"no {kind}: {why}", []).append(record["device"])
+    for why, names in sorted(lacking.items()):
+        out().print(f"{', '.join(names)}: {why}", markup=False)
 
 
 def models(*, as_json: bool) -> None:

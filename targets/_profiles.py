@@ -1,8 +1,13 @@
-"""Device profiles: one TOML file a device under ``targets/devices``."""
+"""Device profiles: one TOML file a device under ``targets/devices``.
+
+A name of several, joined by a plus, is one device for an artifact that serves all of them.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -10,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from edgevid.contract import PRECISIONS, Device, Precision
-from edgevid.errors import ConfigError, UnknownDeviceError, UnsupportedPrecisionError
+from edgevid.errors import ConfigError, TargetError, UnknownDeviceError, UnsupportedPrecisionError
 from edgevid.targets import find
 from edgevid.targets._machine import Processor, this_processor
 
@@ -37,6 +42,7 @@ class _Match(BaseModel):
     steppings: list[int] | None = None
     part: int | None = None
     flags: list[str] | None = None
+    capability: str | None = None
 
     def fits(self, processor: Processor) -> bool:
         """Every given field is this processor's."""
@@ -48,6 +54,7 @@ class _Match(BaseModel):
             and (self.part is None or processor.part == self.part)
             and (self.flags is None or processor.flags.issuperset(self.flags))
             and (self.family is None or processor.vendor == "GenuineIntel")
+            and (self.capability is None or self.capability == _capability())
         )
 
 
@@ -61,6 +68,8 @@ class _Profile(BaseModel):
     note: str = ""
     simulates: str = ""
     cpu: str = ""
+    gpu: str = ""
+    joins: bool = False
     match: _Match | None = None
     read_from_machine: bool = False
 
@@ -75,9 +84,40 @@ def device(name: str, *, folder: Path | None = None, processor: Processor | None
 
     Raises:
         UnknownDeviceError: no such profile.
-        ConfigError: the profile's file is wrong.
+        ConfigError: the profile's file is wrong, or one artifact cannot serve all that are joined.
     """
-    folder = folder or _folder()
+    folder, processor = folder or _folder(), processor or this_processor()
+    names = name.split("+")
+    profiles = [_profile(part, folder) for part in names]
+    found = [_device(part, profile, processor) for part, profile in zip(names, profiles, strict=True)]
+    if len(found) == 1:
+        return found[0]
+    if len(set(names)) < len(names) or not all(profile.joins for profile in profiles):
+        joinable = [each for each in device_names(folder) if _profile(each, folder).joins]
+        raise ConfigError(
+            "one artifact cannot serve all of these devices",
+            where=f"--device {name}",
+            fix=f"join different ones of {', '.join(joinable)}, or compile for each by itself",
+        )
+    return _joined(found)
+
+
+def _joined(devices: Sequence[Device]) -> Device:
+    """One device for an artifact that serves all of them, with what all of them have."""
+    first = devices[0]
+    return replace(
+        first,
+        name="+".join(each.name for each in devices),
+        title=" + ".join(each.title for each in devices),
+        gpu="+".join(each.gpu for each in devices),
+        precisions=tuple(
+            kind for kind in first.precisions if all(kind in each.precisions for each in devices)
+        ),
+        is_this_machine=any(each.is_this_machine for each in devices),
+    )
+
+
+def _profile(name: str, folder: Path) -> _Profile:
     names = device_names(folder)
     if name not in names:
         close = get_close_matches(name, names, 1, 0.4)
@@ -87,10 +127,12 @@ def device(name: str, *, folder: Path | None = None, processor: Processor | None
         )
     path = folder / f"{name}.toml"
     try:
-        profile = _Profile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return _Profile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:  # what pydantic and tomllib raise is a ValueError
         raise ConfigError(f"not a device profile: {error}", where=path) from error
-    processor = processor or this_processor()
+
+
+def _device(name: str, profile: _Profile, processor: Processor) -> Device:
     isa, precisions, emulated = profile.isa, profile.precisions, profile.emulated
     title = profile.title
     if profile.read_from_machine:
@@ -107,6 +149,7 @@ def device(name: str, *, folder: Path | None = None, processor: Processor | None
         note=profile.note,
         simulates=profile.simulates,
         cpu=profile.cpu,
+        gpu=profile.gpu,
         is_this_machine=profile.read_from_machine
         or (profile.match is not None and profile.match.fits(processor)),
     )
@@ -136,6 +179,16 @@ def require_precision(wanted: str, on: Device) -> Precision:
 
 def _folder() -> Path:
     return Path(__file__).parent / "devices"
+
+
+def _capability() -> str:
+    """Compute capability of this machine's GPU, as ``8.9``; empty where there is none."""
+    from edgevid.targets.tensorrt.gpu import this_gpu
+
+    try:
+        return this_gpu().capability
+    except TargetError:
+        return ""
 
 
 def _machine_precisions(processor: Processor) -> tuple[list[Precision], dict[Precision, str]]:

@@ -54,7 +54,7 @@ class OnnxRuntimeSession(CheckedSession):
         options = runtime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = settings.threads or 0
-        if artifact.precision == "int8":
+        if artifact.precision != "fp32":
             # Fused operations would round elsewhere than the runtime that is simulated.
             options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         # Idle workers that spin would take the processor from whatever else is measured.

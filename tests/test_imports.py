@@ -15,15 +15,15 @@ FOLDERS = {"edgevid": "edgevid", "targets": "edgevid.targets", "bench": "edgevid
     "calibration": "edgevid.calibration"
 }
 LEVELS = (
-    {"errors", "shift", "contract", "disk", "target_finder"},
+    {"errors", "shift", "contract", "diagnostic", "disk", "target_finder"},
     {"models", "checkpoints", "graph", "video", "manifest", "bundle"},
     {"targets", "recognition"},
     {"bench"},
     {"calibration"},
-    {"build", "compiler", "foreign", "int8", "pass_effect", "plan", "proof", "recipe", "source"}
+    {"build", "compiler", "foreign", "int8", "lint", "pass_effect", "plan", "proof", "recipe", "source"}
     | {"verification"},
     {"doctor", "demo", "show", "show_network", "show_recognition", "show_compare", "show_calibration"}
-    | {"show_sensitivity"},
+    | {"show_lint", "show_sensitivity"},
     {"cli"},
     {"__main__"},
 )
@@ -34,7 +34,12 @@ VENDORS = {
 }
 AT_MODULE_LEVEL = {
     "torch": ("edgevid.models.", "edgevid.checkpoints.", "edgevid.graph.export", "edgevid.demo."),
-    "onnx_ir": ("edgevid.graph.", "edgevid.calibration.", "edgevid.targets.tvm."),
+    "onnx_ir": (
+        "edgevid.graph.",
+        "edgevid.calibration.",
+        "edgevid.targets.tvm.",
+        "edgevid.targets.tensorrt.",
+    ),
     "onnx": ("edgevid.graph.",),
     "tvm": ("edgevid.targets.tvm.",),
 }

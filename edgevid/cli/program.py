@@ -17,7 +17,9 @@ from edgevid.cli.compare import compare
 from edgevid.cli.compile import compile_
 from edgevid.cli.devices import devices
 from edgevid.cli.doctor import doctor
+from edgevid.cli.import_trtexec import import_trtexec
 from edgevid.cli.inspect import inspect
+from edgevid.cli.lint import lint
 from edgevid.cli.models import models
 from edgevid.cli.pack import pack
 from edgevid.cli.run import run
@@ -39,7 +41,8 @@ app = typer.Typer(
 )
 app.command()(inspect)
 app.command(name="compile")(compile_)
-for verb in (verify, run, bench, compare, calibrate, sensitivity, pack, devices, models, doctor, clips):
+app.command(name="import-trtexec")(import_trtexec)
+for verb in (verify, run, bench, compare, calibrate, sensitivity, pack, lint, devices, models, doctor, clips):
     app.command()(verb)
 
 

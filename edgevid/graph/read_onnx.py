@@ -22,7 +22,7 @@ from edgevid.graph.diagnose import check_dependence
 from edgevid.graph.place import PATH, place, reason
 from edgevid.graph.without_weights import DAMAGED, with_weights_as_inputs
 
-__all__ = ["read_onnx"]
+__all__ = ["parse", "read_onnx"]
 
 OLDEST = 9
 """The first opset that onnx's version converter makes newer reliably."""
@@ -40,7 +40,7 @@ def read_onnx(path: str | Path) -> ir.Model:
             folded to a constant. The message names the file and the place.
     """
     path = Path(path)
-    proto = _parse(path)
+    proto = parse(path)
     _check_versions(proto, path)
     check_names(proto, path)
     check_tensors(proto, path)
@@ -68,7 +68,12 @@ def read_onnx(path: str | Path) -> ir.Model:
     return model
 
 
-def _parse(path: Path) -> onnx.ModelProto:
+def parse(path: Path) -> onnx.ModelProto:
+    """The content of a file, of which nothing is checked but that it is ONNX.
+
+    Raises:
+        GraphError: there is no such file, it cannot be read, or it is something else.
+    """
     if not path.is_file():
         kind = "a folder, not a file" if path.is_dir() else "no such file"
         raise GraphError(kind, where=path, fix="give the path of an .onnx file")

@@ -6,19 +6,6 @@ from emulated_python import emulated_python
 
 from edgevid.targets.tvm.cpus import cpu
 
-LONG = (
-    *("test_demo_on_arm.py", "test_rpc.py", "test_tuning_board.py", "test_runner.py", "test_operations.py"),
-    *("test_int8_on_arm.py", "test_int8_convolutions.py", "test_int8_network.py", "test_emulator.py"),
-)
-"""Emulated boards, and kernels compiled by the hundred: of ``make test-slow``."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.path.name in LONG:
-            item.add_marker(pytest.mark.slow)
-
 
 @pytest.fixture(scope="session")
 def tracker_port():

@@ -1,0 +1,217 @@
+"""The TensorRT target: what it can do on a GPU or board, and from a canonical graph to what lies on disk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from edgevid.contract import (
+    PRECISIONS,
+    Artifact,
+    Capability,
+    CompileOptions,
+    Device,
+    Precision,
+    RunSettings,
+    Scheme,
+)
+from edgevid.diagnostic import Diagnosis
+from edgevid.errors import ConfigError
+from edgevid.targets._artifact import describe
+from edgevid.targets._example import write_example
+from edgevid.targets._schemes import SCHEMES
+from edgevid.targets._session import refuse_boards
+from edgevid.targets.tensorrt.boards import Board, board
+from edgevid.targets.tensorrt.gpu import this_gpu
+from edgevid.targets.tensorrt.here import Here, here
+from edgevid.targets.tensorrt.versions import versions_of
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from edgevid.targets.tensorrt.session import TensorRtSession
+    from edgevid.targets.tensorrt.vendor import Flavor
+
+__all__ = ["TensorRtTarget", "scheme_of", "typed"]
+
+_LOWERINGS = ("fused_slice_concat", "slice_concat", "fused_pad")
+"""A shift as slices and one concat is one kernel; a pad makes two of it."""
+
+_FORBIDDEN = frozenset({"NonZero", "ScatterElements", "ScatterND", "edgevid::Shift"})
+
+_EXAMPLE = """
+import {flavor} as tensorrt
+from cuda.bindings import runtime as cuda
+
+logits, kind = np.zeros({output_shape!r}, np.float32), cuda.cudaMemcpyKind
+engine = tensorrt.Runtime(tensorrt.Logger()).deserialize_cuda_engine((here / {entry!r}).read_bytes())
+context = engine.create_execution_context()
+given, result = (cuda.cudaMalloc(array.nbytes)[1] for array in (clip, logits))
+cuda.cudaMemcpy(given, clip.ctypes.data, clip.nbytes, kind.cudaMemcpyHostToDevice)
+context.set_tensor_address({input!r}, given), context.set_tensor_address({output!r}, result)
+context.execute_async_v3(0)
+cuda.cudaMemcpy(logits.ctypes.data, result, logits.nbytes, kind.cudaMemcpyDeviceToHost)
+"""
+
+
+class TensorRtTarget:
+    """RTX GPUs ahead of time, server GPUs on their host, and boards by a folder that they build from."""
+
+    name = "tensorrt"
+
+    def probe(self, device: Device) -> Capability:
+        """Which precisions the GPU has, and what of it can be made and run here."""
+        try:
+            gpu = board(device.gpu)
+        except ConfigError as error:
+            return _capability(None, Here(False, False, f"not a GPU of this target: {error.what}", ""))
+        return _capability(gpu, here(gpu))
+
+    def default_lowering(self, graph: ir.Model, device: Device, precision: Precision, batch: int) -> str:
+        """Slices and one concat on the fused axis."""
+        return _LOWERINGS[0]
+
+    def compile(self, graph: ir.Model, options: CompileOptions) -> Artifact:
+        """Build an engine, or for a board the folder that it builds one from.
+
+        Raises:
+            MissingDependencyError: TensorRT is not installed.
+            GraphError: the graph has no form in this precision or opset, or the parser refuses it.
+            TargetError: the builder fails, or it needs a GPU that is not there.
+        """
+        gpu = board(options.device.gpu)
+        if gpu.family == "board":
+            return _board_folder(graph, options, gpu)
+        return _engine(graph, options, gpu)
+
+    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> TensorRtSession:
+        """Open an engine on this machine's GPU.
+
+        Raises:
+            TargetError: it is for another GPU or TensorRT, or the driver is missing; nothing is loaded then.
+        """
+        settings = settings or artifact.settings
+        refuse_boards(self.name, settings)
+        from edgevid.targets.tensorrt.session import TensorRtSession
+
+        return TensorRtSession(artifact, settings)
+
+    def lint(self, graph: ir.Model, device: Device, version: str = "") -> Diagnosis:
+        """What a version of TensorRT, the newest of the device by default, has against a graph.
+
+        Raises:
+            TargetError: an unknown version.
+        """
+        from edgevid.targets.tensorrt.lint import lint
+
+        return lint(graph, board(device.gpu), version)
+
+
+def typed(graph: ir.Model, precision: Precision) -> ir.Model:
+    """A lowered graph whose types are those to compute in: what strongly typed networks are made from.
+
+    What int8 leaves in float, as depthwise convolutions, is computed in float16.
+
+    Raises:
+        GraphError: it has no form in this precision.
+    """
+    from edgevid.targets.tensorrt.four_channels import with_four_channels
+    from edgevid.targets.tensorrt.frames import cast_first
+    from edgevid.targets.tensorrt.half import as_half
+    from edgevid.targets.tensorrt.segment_mean import merge_segment_mean
+
+    floats = merge_segment_mean(cast_first(graph))
+    if precision == "int8":
+        floats = with_four_channels(floats)
+    # Where all convolutions are in int8, float16 saves nothing: their sums are written in float32.
+    return as_half(floats) if precision == "fp16" or _has_float_convolution(floats, precision) else floats
+
+
+def _has_float_convolution(graph: ir.Model, precision: Precision) -> bool:
+    """Is there one in an int8 graph?"""
+    convolutions = [node for node in graph.graph if node.op_type == "Conv"]
+    makers = [node.inputs[0].producer() for node in convolutions if node.inputs[0] is not None]
+    return precision == "int8" and any(
+        maker is None or maker.op_type != "DequantizeLinear" for maker in makers
+    )
+
+
+def scheme_of(gpu: Board) -> Scheme:
+    """How int8 graphs are written for it."""
+    scheme = SCHEMES["tensorrt"]
+    if gpu.family == "rtx":
+        # It expands a depthwise convolution in int8 to a dense one.
+        return replace(scheme, depthwise="float")
+    if gpu.family == "board":
+        # A calibration cache wants the range of all that a layer computes, else the layer stays in float.
+        return replace(scheme, add_inputs="both")
+    return scheme
+
+
+def _capability(gpu: Board | None, found: Here) -> Capability:
+    precisions = gpu.precisions if gpu else ()
+    missing: dict[Precision, str] = dict.fromkeys(PRECISIONS, found.reason)
+    if gpu is not None:
+        missing = {kind: f"{gpu.title} has no {kind}" for kind in PRECISIONS}
+        missing["bf16"] = "graphs for TensorRT are written in fp32, fp16 and int8"
+        missing |= gpu.refused
+    return Capability(
+        compiles=found.compiles,
+        executes=found.executes,
+        reason=found.reason,
+        version=found.version,
+        precisions=precisions,
+        missing={kind: why for kind, why in missing.items() if kind not in precisions},
+        opset=min(version.opset for version in versions_of(gpu)) if gpu else 13,
+        forbidden_ops=_FORBIDDEN,
+        lowerings=_LOWERINGS,
+        batch_lowerings=_LOWERINGS,
+        scheme=scheme_of(gpu) if gpu and "int8" in precisions else None,
+    )
+
+
+def _board_folder(graph: ir.Model, options: CompileOptions, gpu: Board) -> Artifact:
+    from edgevid.targets.tensorrt.board import write_board
+    from edgevid.targets.tensorrt.opset13 import as_opset13
+
+    artifact = write_board(as_opset13(graph), options, gpu)
+    return replace(artifact, notes=(*artifact.notes, gpu.note)) if gpu.note else artifact
+
+
+def _engine(graph: ir.Model, options: CompileOptions, gpu: Board) -> Artifact:
+    import onnx_ir
+
+    from edgevid.targets.tensorrt.build import build_plan
+    from edgevid.targets.tensorrt.engine import EngineIdentity, save_identity
+    from edgevid.targets.tensorrt.layer_report import report_of, save_report
+
+    flavor: Flavor = "tensorrt_rtx" if gpu.family == "rtx" else "tensorrt"
+    artifact = describe(TensorRtTarget.name, "model.engine", graph, options)
+    network = typed(graph, options.precision)
+    plan = build_plan(
+        onnx_ir.to_proto(network).SerializeToString(),
+        flavor=flavor,
+        capabilities=gpu.capabilities if flavor == "tensorrt_rtx" else (),
+    )
+    artifact.path.write_bytes(plan.data)
+    only = this_gpu().name if flavor == "tensorrt" else ""
+    identity = EngineIdentity(flavor=flavor, version=plan.version, capabilities=gpu.capabilities, gpu=only)
+    save_identity(identity, artifact.folder)
+    report = report_of(plan.log, network)
+    save_report(report, artifact.folder)
+    write_example(
+        artifact, _EXAMPLE, flavor=flavor, output=artifact.output.name, output_shape=artifact.output.shape
+    )
+    notes = [*report.notes()]
+    if any(value.dtype == onnx_ir.DataType.FLOAT16 for node in network.graph for value in node.outputs):
+        notes.append(_float_note(graph))
+    return replace(artifact, notes=(*notes, gpu.note) if gpu.note else tuple(notes))
+
+
+def _float_note(graph: ir.Model) -> str:
+    """What a float16 network leaves in float32."""
+    from edgevid.targets.tensorrt.half import float_nodes
+
+    reasons = Counter(float_nodes(graph).values())
+    return "operations in float32: " + (", ".join(f"{n} x {why}" for why, n in reasons.items()) or "none")
