@@ -26,7 +26,9 @@ from edgevid.targets.tensorrt.vendor import Flavor, load_vendor
 __all__ = ["Job", "build", "main"]
 
 _MOST_ERRORS = 5
-_NO_ROOM = re.compile(r"could not find any implementation|insufficient (workspace|memory)", re.IGNORECASE)
+_NO_ROOM = re.compile(
+    r"could not find any implementation|insufficient (workspace|memory)|OutOfMemory", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)

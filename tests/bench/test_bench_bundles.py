@@ -6,6 +6,7 @@ import bench_fakes
 import pytest
 
 from edgevid.bench.bundles import bench_bundles, names_of, open_variants
+from edgevid.bench.protocol import Elapsed
 from edgevid.bench.settings import Settings
 from edgevid.contract import Device
 from edgevid.errors import BenchmarkError, BundleError
@@ -112,6 +113,18 @@ def test_an_emulated_precision_is_labelled_with_the_reason(make, monkeypatch):
     monkeypatch.setattr("edgevid.bench.bundles.find_device", lambda name: emulating)
     with open_variants([str(make("plain", precision="bf16"))], opener=OPENER) as comparison:
         assert (comparison.baseline.label, comparison.baseline.note) == ("emulated", "no such unit")
+
+
+def test_a_session_whose_device_has_a_clock_is_timed_by_it(make, monkeypatch):
+    monkeypatch.setattr(bench_fakes.FakeSession, "clock", "by events of its device", raising=False)
+
+    def timed(self, clip, number):
+        return [2.5] * number
+
+    monkeypatch.setattr(bench_fakes.FakeSession, "latencies_ms", timed, raising=False)
+    with open_variants([str(make("plain"))], opener=OPENER) as comparison:
+        assert comparison.baseline.run() == Elapsed(2_500_000)
+        assert comparison.baseline.note == "by events of its device"
 
 
 def test_no_bundles_are_refused():
