@@ -27,8 +27,10 @@ __all__ = ["Job", "build", "main"]
 
 _MOST_ERRORS = 5
 _NO_ROOM = re.compile(
-    r"could not find any implementation|insufficient (workspace|memory)|OutOfMemory", re.IGNORECASE
+    r"could not find any implementation|insufficient (workspace|memory)|within workspace limit|OutOfMemory",
+    re.IGNORECASE,
 )
+"""What builders say where workspace is too little."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product as pairs
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from edgevid.targets.tvm.kernels._dot import GROUP, DotProduct
 from edgevid.targets.tvm.kernels._frame import source_frame
 from edgevid.targets.tvm.kernels._groups import group_count, groups, of_run, packed, rows
 from edgevid.targets.tvm.kernels._integer_tile import IntegerTile
+from edgevid.targets.tvm.kernels._position_tile import PositionTile
 from edgevid.targets.tvm.kernels._requantize import Epilogue, constants
 from edgevid.targets.tvm.kernels._segments import segments
 from edgevid.targets.tvm.kernels._write import (
@@ -44,17 +45,7 @@ from edgevid.targets.tvm.network import Convolution, Move
 
 __all__ = ["Tile", "build", "fits", "pack", "tiles"]
 
-Order = Literal["nop", "npo", "onp"]
-
-
-@dataclass(frozen=True)
-class Tile:
-    """``positions`` x ``blocks`` accumulators; ``order`` of the loops over frames (n), output blocks (o)
-    and positions (p), the outermost first."""
-
-    positions: int
-    blocks: int
-    order: Order = "nop"
+Tile = PositionTile
 
 
 def fits(operation: Convolution) -> bool:
@@ -78,18 +69,10 @@ def _inside(operation: Convolution) -> bool:
 
 def tiles(operation: Convolution, registers: int, dot: Dot) -> tuple[Tile, ...]:
     """Candidates, the best guess first; ``registers`` vector registers hold the accumulators."""
-    positions, blocks = operation.target.positions, operation.target.blocks
     each, rest = DotProduct(dot, operation.target.block).kept
     shapes = [(7, 2), (14, 1), (7, 3), (8, 2), (8, 3), (14, 2), (28, 1), (7, 4), (4, 4), (4, 2), (3, 2)]
     shapes += [(16, 1), (7, 1), (1, 8), (1, 4), (2, 4), (1, 2), (1, 1)]
-    held = [
-        (p, q)
-        for p, q in shapes
-        if p * q + q * each + rest <= registers + 1 and p <= positions and q <= blocks
-    ]
-    # A remainder is computed with fewer accumulators, at a lower rate.
-    held.sort(key=lambda shape: (positions % shape[0] != 0) + (blocks % shape[1] != 0))
-    return tuple(Tile(p, q, order) for p, q in held[:5] for order in ("nop", "npo", "onp"))
+    return Tile.candidates(operation.target, shapes, lambda p, q: p * q + q * each + rest, registers + 1)
 
 
 @dataclass(frozen=True)
@@ -162,21 +145,9 @@ def _place(operation: Convolution, tile: Tile, first: Expr) -> Callable[[int], E
 
 def build(operation: Convolution, tile: Tile, dot: Dot, name: str) -> Any:
     """The function ``name(source, weights[, absent], bias, scales, limits[, residual], target)``."""
-    target = operation.target
-    counts = {
-        "n": target.frames,
-        "o": -(-target.blocks // tile.blocks),
-        "p": -(-target.positions // tile.positions),
-    }
     with function(name) as written:
         writer = _Writer.with_parameters(operation, tile, dot)
-        outer, middle, inner = tile.order
-        with (
-            T.parallel(0, counts[outer] * counts[middle]) as task,
-            T.serial(0, counts[inner]) as last,
-        ):
-            index = {outer: task // counts[middle], middle: task % counts[middle], inner: last}
-            writer.tile_at(index["n"], index["o"], index["p"])
+        tile.loops(operation.target, writer.tile_at)
     return written.get()
 
 

@@ -12,15 +12,15 @@ the clip adds zeros, so it is skipped.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812
 
 from edgevid.targets.tvm.kernels._frame import source_frame
+from edgevid.targets.tvm.kernels._position_tile import PositionTile
 from edgevid.targets.tvm.kernels._register_tile import RegisterTile
 from edgevid.targets.tvm.kernels._segments import lanes, segments
 from edgevid.targets.tvm.kernels._write import Expr, buffer, function, over_tiles, ramp, when
@@ -28,17 +28,7 @@ from edgevid.targets.tvm.network import Convolution
 
 __all__ = ["Tile", "build", "fits", "pack", "tiles"]
 
-Order = Literal["nop", "npo", "onp"]
-
-
-@dataclass(frozen=True)
-class Tile:
-    """``positions`` x ``blocks`` accumulators; ``order`` of the loops over frames (n), output blocks (o)
-    and positions (p), the outermost first."""
-
-    positions: int
-    blocks: int
-    order: Order = "nop"
+Tile = PositionTile
 
 
 def fits(operation: Convolution) -> bool:
@@ -54,13 +44,9 @@ def fits(operation: Convolution) -> bool:
 
 def tiles(operation: Convolution, registers: int) -> tuple[Tile, ...]:
     """Candidates, the best guess first; ``registers`` vector registers hold the accumulators."""
-    positions, blocks = operation.target.positions, operation.target.blocks
     shapes = [(7, 2), (14, 1), (14, 2), (28, 1), (8, 2), (6, 2), (7, 3), (4, 4), (4, 2), (16, 1), (7, 1)]
     shapes += [(1, 8), (1, 4), (2, 4), (1, 2), (1, 1)]
-    held = [(p, q) for p, q in shapes if p * q + q + 1 <= registers and p <= positions and q <= blocks]
-    # A remainder is computed with fewer accumulators, at a lower rate.
-    held.sort(key=lambda shape: (positions % shape[0] != 0) + (blocks % shape[1] != 0))
-    return tuple(Tile(p, q, order) for p, q in held[:5] for order in ("nop", "npo", "onp"))
+    return Tile.candidates(operation.target, shapes, lambda p, q: p * q + q + 1, registers)
 
 
 def pack(operation: Convolution, weights: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
@@ -81,11 +67,6 @@ def build(operation: Convolution, tile: Tile, name: str) -> Any:
     """The function ``name(source, weights, bias[, residual], target)``."""
     source, target = operation.source, operation.target
     v, rows = target.block, operation.kernel[0] * source.channels
-    counts = {
-        "n": target.frames,
-        "o": -(-target.blocks // tile.blocks),
-        "p": -(-target.positions // tile.positions),
-    }
     with function(name) as written:
         data = buffer("source", source.shape)
         weights = buffer("weights", (target.blocks, rows, v), operation.weight_type)
@@ -124,11 +105,5 @@ def build(operation: Convolution, tile: Tile, name: str) -> Any:
                 None if skip is None else lambda k, q: skip[n, block + q, first + k, ramp(0, v)],
             )
 
-        outer, middle, inner = tile.order
-        with (
-            T.parallel(0, counts[outer] * counts[middle]) as task,
-            T.serial(0, counts[inner]) as last,
-        ):
-            index = {outer: task // counts[middle], middle: task % counts[middle], inner: last}
-            at(index["n"], index["o"], index["p"])
+        tile.loops(target, at)
     return written.get()
