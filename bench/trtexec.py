@@ -12,8 +12,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import edgevid
 from edgevid.bench.environment import Environment
@@ -219,7 +220,7 @@ def _notes(times: Times, layers: Sequence[LayerTime]) -> Iterator[str]:
 
 def _list(path: Path, fix: str) -> list[Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=partial(_refuse, path, fix))
     except OSError as error:
         raise BenchmarkError(
             f"the file cannot be read: {error.strerror or error}", where=path, fix="check the path"
@@ -232,8 +233,8 @@ def _list(path: Path, fix: str) -> list[Any]:
     return content
 
 
-def _refuse(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
+def _refuse(path: Path, fix: str, text: str) -> NoReturn:
+    raise BenchmarkError(f"{text} is no number", where=path, fix=fix)
 
 
 def _time(run: Any, number: int, names: Sequence[str], path: Path) -> float:

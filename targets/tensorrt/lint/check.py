@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgevid.diagnostic import Diagnosis
+from edgevid.errors import TargetError
 from edgevid.targets.tensorrt.boards import Board
 from edgevid.targets.tensorrt.lint import (
     check_model,
@@ -42,10 +43,10 @@ def lint(model: ir.Model, board: Board | None = None, version: str = "") -> Diag
         version: as ``8.2.1`` or ``RTX``; the newest of the board by default.
 
     Raises:
-        TargetError: an unknown version.
+        TargetError: an unknown version, or neither board nor version.
     """
     if not version and board is None:
-        raise ValueError("a board or a version")
+        raise TargetError("nothing to hold the graph against", fix="name a board, or a version of TensorRT")
     against = release(version) if version or board is None else release_of(board)
     case = Case(model, facts_of(model), against, board)
     return Diagnosis(against.title, tuple(found for check in _CHECKS for found in check(case)))
