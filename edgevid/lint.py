@@ -46,6 +46,7 @@ def lint(path: str | Path, device: str = "", version: str = "") -> list[Report]:
         BundleError, UnknownDeviceError, TargetError: those of the bundle, the device and the version.
     """
     from edgevid.graph.as_written import read_as_written
+    from edgevid.graph.without_weights import DAMAGED
     from edgevid.targets._profiles import device as profile
 
     path = Path(path)
@@ -55,7 +56,15 @@ def lint(path: str | Path, device: str = "", version: str = "") -> list[Report]:
     if not device:
         raise ConfigError("no device is named", where="--device", fix="edgevid devices lists them")
     found = profile(device)
-    return [Report(file, device, diagnose(read_as_written(file), found, version)) for file in files]
+    reports = []
+    for file in files:
+        try:
+            reports.append(Report(file, device, diagnose(read_as_written(file), found, version)))
+        except DAMAGED as error:
+            raise GraphError(
+                f"an operation contradicts itself: {error}", where=file, fix="copy or export it again"
+            ) from error
+    return reports
 
 
 def diagnose(graph: ir.Model, device: Device, version: str = "") -> Diagnosis:
@@ -63,8 +72,11 @@ def diagnose(graph: ir.Model, device: Device, version: str = "") -> Diagnosis:
 
     Raises:
         ConfigError: a version, of a target without tables of versions.
+        GraphError: a function of the graph contradicts its call.
         TargetError: an unknown version.
     """
+    from edgevid.graph.as_written import inlined
+
     target = find_target(device.target)
     if isinstance(target, Linter):
         return target.lint(graph, device, version)
@@ -77,7 +89,7 @@ def diagnose(graph: ir.Model, device: Device, version: str = "") -> Diagnosis:
     capability = target.probe(device)
     return Diagnosis(
         f"{device.target} {capability.version}".strip(),
-        tuple(_by_capability(graph, capability.opset, capability.forbidden_ops)),
+        tuple(_by_capability(inlined(graph), capability.opset, capability.forbidden_ops)),
     )
 
 
@@ -104,7 +116,7 @@ def _by_capability(graph: ir.Model, opset: int, forbidden: frozenset[str]) -> It
         yield Diagnostic("opset", "error", "", f"opset {found}; {opset} is the highest", remedy, _PROFILE)
     for node in graph.graph.all_nodes():
         title = f"{node.op_type} {node.name!r}" if node.name else node.op_type
-        if node.domain not in ("", "ai.onnx") and node.op_identifier() not in graph.functions:
+        if node.domain not in ("", "ai.onnx"):
             reason = f"an operator of {node.domain}, not one of ONNX"
             yield Diagnostic("custom-operator", "error", title, reason, remedy, _PROFILE)
         elif node.domain in ("", "ai.onnx") and node.op_type in forbidden:

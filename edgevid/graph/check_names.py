@@ -10,7 +10,7 @@ import onnx
 
 from edgevid.errors import GraphError
 
-__all__ = ["check_names", "subgraphs"]
+__all__ = ["check_names", "check_values", "subgraphs"]
 
 _OURS = ("", "ai.onnx")
 
@@ -34,6 +34,16 @@ def check_names(proto: onnx.ModelProto, path: Path) -> None:
     _check_domains(proto.graph.node, functions, path)
     for function in proto.functions:
         _check_domains(function.node, functions, path)
+    check_values(proto, path)
+
+
+def check_values(proto: onnx.ModelProto, path: Path) -> None:
+    """Refuse doubled names, and values that nothing computes, or only later.
+
+    Raises:
+        GraphError: naming the operation or value.
+    """
+    for function in proto.functions:
         _check_order(function.node, set(function.input), function.output, f"{path}: {function.name}")
     _check_graph(proto.graph, frozenset(), path)
 

@@ -24,26 +24,22 @@ class Case:
     """What a check looks at.
 
     Attributes:
-        model: the graph.
+        written: the graph as it was given.
+        model: the same with its functions inlined.
         facts: of it.
         release: of TensorRT.
         board: that it runs on, where one is named.
     """
 
+    written: ir.Model
     model: ir.Model
     facts: Facts
     release: Release
     board: Board | None
 
     def nodes(self) -> Iterator[ir.Node]:
-        """Those of ONNX's own operators, in subgraphs and functions too."""
-        for node in self.model.graph.all_nodes():
-            if node.domain == "":
-                yield node
-        for function in self.model.functions.values():
-            for node in function.all_nodes():
-                if node.domain == "":
-                    yield node
+        """Those of ONNX's own operators, in subgraphs too."""
+        return (node for node in self.model.graph.all_nodes() if node.domain == "")
 
 
 Check = Callable[[Case], Iterator[Diagnostic]]
