@@ -17,6 +17,7 @@ from edgevid.targets.tensorrt.lint import (
 from edgevid.targets.tensorrt.lint.case import Case
 from edgevid.targets.tensorrt.lint.facts import facts_of
 from edgevid.targets.tensorrt.lint.release import release, release_of
+from edgevid.targets.tensorrt.versions import check_capability
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -43,10 +44,17 @@ def lint(model: ir.Model, board: Board | None = None, version: str = "") -> Diag
         version: as ``8.2.1`` or ``RTX``; the newest of the board by default.
 
     Raises:
-        TargetError: an unknown version, or neither board nor version.
+        GraphError: a function of the graph contradicts its call.
+        TargetError: an unknown version, one that does not support the board, or neither board nor version.
     """
+    from edgevid.graph.as_written import inlined
+
     if not version and board is None:
         raise TargetError("nothing to hold the graph against", fix="name a board, or a version of TensorRT")
     against = release(version) if version or board is None else release_of(board)
-    case = Case(model, facts_of(model), against, board)
+    installed = "1.7" if against.rtx else ".".join(map(str, against.number))
+    for capability in () if board is None else board.capabilities:
+        check_capability(installed, capability, rtx=against.rtx)
+    flat = inlined(model)
+    case = Case(model, flat, facts_of(flat), against, board)
     return Diagnosis(against.title, tuple(found for check in _CHECKS for found in check(case)))

@@ -21,15 +21,12 @@ _OLDEST_OPSET = 7
 
 
 def _versions(case: Case) -> Iterator[Diagnostic]:
-    known, opset = (
-        case.release.known,
-        case.model.opset_imports.get("", case.model.opset_imports.get("ai.onnx")),
-    )
-    if opset is not None and not _OLDEST_OPSET <= opset <= known.opset:
+    known, opset = case.release.known, case.model.opset_imports.get("", 0)
+    if not _OLDEST_OPSET <= opset <= known.opset:
         yield error(
             "opset",
             None,
-            f"opset {opset}; {case.release.title} reads {_OLDEST_OPSET} to {known.opset}",
+            f"{f'opset {opset}' if opset else 'no opset is named'}; {case.release.title} reads {_OLDEST_OPSET} to {known.opset}",
             f"export it with opset {min(known.opset, 17)}, or {COMPILE}",
             known.source,
         )
@@ -45,11 +42,8 @@ def _versions(case: Case) -> Iterator[Diagnostic]:
 
 
 def _functions(case: Case) -> Iterator[Diagnostic]:
-    functions = case.model.functions
     for node in case.model.graph.all_nodes():
-        if node.domain in ("", "ai.onnx"):
-            continue
-        if node.op_identifier() not in functions:
+        if node.domain:
             yield error(
                 "custom-operator",
                 node,
@@ -57,7 +51,10 @@ def _functions(case: Case) -> Iterator[Diagnostic]:
                 f"write it in operators of ONNX; if it is a shift, {COMPILE}",
                 _PLUGINS,
             )
-        elif case.release.number < (9, 0):
+    if case.release.number >= (9, 0):
+        return
+    for node in case.written.graph.all_nodes():
+        if node.op_identifier() in case.written.functions:
             yield error(
                 "function",
                 node,

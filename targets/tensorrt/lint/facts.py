@@ -50,16 +50,14 @@ class Facts:
 
 
 def facts_of(model: ir.Model) -> Facts:
-    """Look at every node of a graph, of its subgraphs and of its functions."""
+    """Look at every node of a graph and of its subgraphs."""
     constants: set[ir.Value] = set()
     shapes: set[ir.Value] = set()
     for graph in model.graphs():
         constants.update(graph.initializers.values())
     shapes.update(value for value in model.graph.inputs if _may_be_shape(value))
-    bodies: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
-    for body in bodies:
-        for node in body.all_nodes():
-            _learn(node, constants, shapes)
+    for node in model.graph.all_nodes():
+        _learn(node, constants, shapes)
     return Facts(frozenset(constants), frozenset(shapes))
 
 
@@ -87,7 +85,7 @@ def is_static(value: ir.Value) -> bool:
 
 
 def array_of(value: ir.Value | None) -> NDArray[Any] | None:
-    """The elements of an initializer or of a Constant; None if it is neither."""
+    """The elements of an initializer or of a Constant, under another name too; None if it is neither."""
     if value is None:
         return None
     if value.const_value is not None:
@@ -95,6 +93,8 @@ def array_of(value: ir.Value | None) -> NDArray[Any] | None:
     node = value.producer()
     if node is not None and node.op_type == "Constant" and "value" in node.attributes:
         return node.attributes["value"].as_tensor().numpy()
+    if node is not None and node.op_type == "Identity":
+        return array_of(node.inputs[0])
     return None
 
 

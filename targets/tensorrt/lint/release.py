@@ -70,7 +70,7 @@ def release(installed: str) -> Release:
         number = name.removeprefix("rtx").strip(" -") or "1.7"
         return Release(f"TensorRT for RTX {number}", _PARSER_OF_RTX, version(number, rtx=True))
     known = version(name)
-    major, minor, *_ = [*name.split("."), "0"]
+    major, minor, *_ = [*re.findall(r"\d+", name), "0"]
     return Release(f"TensorRT {name}", (int(major), int(minor)), known)
 
 

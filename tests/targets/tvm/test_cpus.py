@@ -92,14 +92,19 @@ def test_a_feature_that_a_cpu_lacks_is_refused_with_those_that_have_it():
 
 
 @pytest.mark.parametrize(
-    ("part", "name"),
-    [(0xD03, "cortex-a53"), (0xD07, "cortex-a57"), (0xD08, "raspberry-pi-4"), (0xD0B, "raspberry-pi-5")],
+    ("part", "names"),
+    [
+        (0xD03, ["cortex-a53"]),
+        (0xD07, ["cortex-a57"]),
+        (0xD08, ["cortex-a72", "raspberry-pi-4"]),
+        (0xD0B, ["cortex-a76", "raspberry-pi-5"]),
+    ],
 )
-def test_an_arm_board_recognizes_itself_by_its_part_number(part, name):
+def test_an_arm_board_recognizes_itself_by_its_part_number(part, names):
     text = f"processor\t: 0\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\nCPU part\t: {part:#x}\n"
     here = parse_cpuinfo(text)
     arm = [one for one in device_names() if device(one).cpu in ARM]
-    assert [one for one in arm if device(one, processor=here).is_this_machine] == [name]
+    assert [one for one in arm if device(one, processor=here).is_this_machine] == names
 
 
 def test_a_core_of_another_maker_is_no_arm_core_of_that_number():
