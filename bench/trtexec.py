@@ -1,14 +1,15 @@
 """What NVIDIA's ``trtexec`` measured, as a result of edgevid's.
 
 ``--exportTimes`` is a list of runs in milliseconds. TensorRT 7 and early 8 name the copies to and from the
-GPU ``inMs`` and ``outMs`` and add ``endToEndMs``; later ones name them ``h2dMs`` and ``d2hMs`` and add the
-times of enqueueing (samples/common/sampleReporting.cpp of each). All figures are computed from the runs.
+GPU ``inMs`` and ``outMs``; later ones name them ``h2dMs`` and ``d2hMs`` and add the times of enqueueing. Up
+to 8.4 there is ``endToEndMs`` (samples/common/sampleReporting.cpp of each). All figures are computed from the
+runs.
 """
 
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -28,6 +29,7 @@ __all__ = ["LayerTime", "Times", "import_trtexec", "read_layers", "read_times"]
 _AGAIN = "give the file that trtexec --exportTimes wrote"
 _PROFILE = "give the file that trtexec --exportProfile wrote"
 _SLOWEST = 10
+_LARGEST = sys.float_info.max
 _OVERLAP = 0.1
 """Share of runs that begin before the one before ends, from which several streams must have been at work."""
 
@@ -42,7 +44,7 @@ class Times:
         h2d: copying the input to the GPU.
         compute: the GPU's own time.
         d2h: copying the output back.
-        end_to_end: from the begin of the first copy to the end of the last; older format alone.
+        end_to_end: from the begin of the first copy to the end of the last; up to TensorRT 8.4.
         enqueue: the host's time to give the run to the GPU; newer format alone.
         overlapping: runs were on the GPU together, as with ``--streams`` above 1.
     """
@@ -99,8 +101,9 @@ def read_times(path: Path) -> Times:
         h2d,
         compute,
         d2h,
-        end_to_end=column("endToEndMs") if older and given("endToEndMs") else (),
-        enqueue=column("startEnqMs", "endEnqMs") if given("startEnqMs", "endEnqMs") else (),
+        end_to_end=column("endToEndMs") if given("endToEndMs") else (),
+        # Some releases of the older format give the times of the copy under these names.
+        enqueue=column("startEnqMs", "endEnqMs") if not older and given("startEnqMs", "endEnqMs") else (),
         overlapping=overlapping,
     )
 
@@ -245,7 +248,7 @@ def _time(run: Any, number: int, names: Sequence[str], path: Path) -> float:
     values = []
     for name in names:
         value = run.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
             what = f"{name} is {value!r}, not a number" if name in run else f"it has no {name}"
             raise BenchmarkError(f"not what trtexec writes: {what}", where=where, fix=_AGAIN)
         values.append(float(value))

@@ -45,8 +45,6 @@ def lint(path: str | Path, device: str = "", version: str = "") -> list[Report]:
         GraphError: the file is no ONNX file, or the bundle has none.
         BundleError, UnknownDeviceError, TargetError: those of the bundle, the device and the version.
     """
-    from edgevid.graph.as_written import read_as_written
-    from edgevid.graph.without_weights import DAMAGED
     from edgevid.targets._profiles import device as profile
 
     path = Path(path)
@@ -56,15 +54,7 @@ def lint(path: str | Path, device: str = "", version: str = "") -> list[Report]:
     if not device:
         raise ConfigError("no device is named", where="--device", fix="edgevid devices lists them")
     found = profile(device)
-    reports = []
-    for file in files:
-        try:
-            reports.append(Report(file, device, diagnose(read_as_written(file), found, version)))
-        except DAMAGED as error:
-            raise GraphError(
-                f"an operation contradicts itself: {error}", where=file, fix="copy or export it again"
-            ) from error
-    return reports
+    return [Report(file, device, _diagnose_file(file, found, version)) for file in files]
 
 
 def diagnose(graph: ir.Model, device: Device, version: str = "") -> Diagnosis:
@@ -91,6 +81,18 @@ def diagnose(graph: ir.Model, device: Device, version: str = "") -> Diagnosis:
         f"{device.target} {capability.version}".strip(),
         tuple(_by_capability(inlined(graph), capability.opset, capability.forbidden_ops)),
     )
+
+
+def _diagnose_file(path: Path, device: Device, version: str) -> Diagnosis:
+    from edgevid.graph.as_written import read_as_written
+    from edgevid.graph.without_weights import DAMAGED
+
+    try:
+        return diagnose(read_as_written(path), device, version)
+    except DAMAGED as error:
+        raise GraphError(
+            f"an operation contradicts itself: {error}", where=path, fix="copy or export it again"
+        ) from error
 
 
 def _of_bundle(folder: Path, device: str) -> tuple[list[Path], str]:

@@ -115,6 +115,61 @@ def test_a_file_that_is_no_onnx_is_refused(tmp_path, content):
         lint(path, "jetson-tx2")
 
 
+def inputs_of_nothing():
+    return [helper.make_node("Relu", ["nowhere"], ["y"], name="lost")]
+
+
+def unsorted():
+    return [helper.make_node("Relu", ["a"], ["y"], name="early"), helper.make_node("Relu", ["x"], ["a"])]
+
+
+def without_outputs():
+    return [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("QuantizeLinear", ["x"], [], name="no")]
+
+
+def wrong_kind_of_constant():
+    nodes = [helper.make_node("Constant", [], ["z"], value=1.5), helper.make_node("Add", ["x", "z"], ["y"])]
+    return [*nodes, helper.make_node("QuantizeLinear", ["x", "z", "z"], ["q"])]
+
+
+@pytest.mark.parametrize("nodes", [inputs_of_nothing, unsorted, without_outputs, wrong_kind_of_constant])
+@pytest.mark.parametrize("device", ["jetson-tx2", "rtx-30"])
+def test_a_graph_that_contradicts_itself_is_refused(tmp_path, nodes, device):
+    with pytest.raises(GraphError, match="damaged"):
+        lint(saved(tmp_path / "damaged.onnx", nodes()), device)
+
+
+def test_a_function_that_calls_itself_is_refused(tmp_path):
+    imports = [helper.make_opsetid("", 13), helper.make_opsetid("mine", 1)]
+    call = [helper.make_node("F", ["x"], ["y"], domain="mine")]
+    path = saved(tmp_path / "endless.onnx", call)
+    model = onnx.load(path)
+    model.functions.append(helper.make_function("mine", "F", ["x"], ["y"], call, imports))
+    onnx.save(model, path)
+    with pytest.raises(GraphError, match="calls itself"):
+        lint(path, "rtx-30")
+
+
+def test_types_are_known_in_branches_and_under_onnxs_other_name(tmp_path):
+    inside = [helper.make_node("Cast", ["x"], ["c"], to=TensorProto.INT16, name="short")]
+    inside.append(helper.make_node("Cast", ["c"], ["o"], to=TensorProto.FLOAT))
+    value = helper.make_tensor_value_info("o", TensorProto.FLOAT, None)
+    branches = {name: helper.make_graph(inside, name, [], [value]) for name in ("then_branch", "else_branch")}
+    flag = helper.make_node("Constant", [], ["f"], value_int=1)
+    nodes = [flag, helper.make_node("If", ["f"], ["y"], **branches)]
+    found = lint(saved(tmp_path / "branch.onnx", nodes), "jetson-tx2")[0].diagnosis.errors
+    assert [(each.rule, each.node) for each in found] == [("data-type", "Cast 'short'")]
+    for node in inside:
+        node.domain = "ai.onnx"
+    inside[1].output[0] = "y"
+    path = saved(tmp_path / "named.onnx", inside)
+    model = onnx.load(path)
+    model.opset_import[0].domain = "ai.onnx"
+    onnx.save(model, path)
+    found = lint(path, "jetson-tx2")[0].diagnosis.errors
+    assert [(each.rule, each.node) for each in found] == [("data-type", "Cast 'short'")]
+
+
 def test_an_operator_that_no_opset_has_is_found_and_the_rest_is_still_checked(tmp_path):
     nodes = [helper.make_node("TemporalShiftTRT", ["x"], ["s"], name="odd")]
     nodes.append(helper.make_node("Unique", ["s"], ["y"], name="late"))

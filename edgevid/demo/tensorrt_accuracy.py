@@ -37,6 +37,8 @@ from edgevid.targets.tensorrt.opset13 import as_opset13
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from edgevid.targets.tensorrt.vendor import Flavor
+
 __all__ = ["Variant", "claims", "drops", "main", "variants"]
 
 FLOAT = "float32"
@@ -71,12 +73,13 @@ def variants(clips: int) -> dict[str, Variant]:
     table = calibrate(graph, data, method="minmax", count=clips)
     found = {FLOAT: Variant("fp32", graph)}
     plain = lower(graph, _LOWERING)
-    found["rtx-40 fp16"] = Variant("fp16", typed(plain, "fp16"))
-    for name in ("rtx-40", "t4"):
+    found["rtx-40 fp16"] = Variant("fp16", typed(plain, "fp16", "tensorrt_rtx"))
+    flavors: dict[str, Flavor] = {"rtx-40": "tensorrt_rtx", "t4": "tensorrt"}
+    for name, flavor in flavors.items():
         scheme = scheme_of(board(name))
         kept = kept_in_float(graph, Int8(table), scheme)
         pairs = lower(quantized(graph, table, scheme, kept), _LOWERING)
-        found[f"{name} int8"] = Variant("int8", typed(pairs, "int8"))
+        found[f"{name} int8"] = Variant("int8", typed(pairs, "int8", flavor))
     found["jetson-tx2 fp32"] = Variant("fp32", as_opset13(plain), "float32")
     return found
 

@@ -60,8 +60,8 @@ def inlined(model: ir.Model) -> ir.Model:
     """
     if not model.functions:
         return model
-    flat = model.clone()
     try:
+        flat = model.clone()
         passes.InlinePass()(flat)
         passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(flat)
     except DAMAGED as error:

@@ -108,7 +108,7 @@ class TensorRtTarget:
         return lint(graph, board(device.gpu), version)
 
 
-def typed(graph: ir.Model, precision: Precision) -> ir.Model:
+def typed(graph: ir.Model, precision: Precision, flavor: Flavor) -> ir.Model:
     """A lowered graph whose types are those to compute in: what strongly typed networks are made from.
 
     What int8 leaves in float, as depthwise convolutions, is computed in float16.
@@ -116,6 +116,7 @@ def typed(graph: ir.Model, precision: Precision) -> ir.Model:
     Raises:
         GraphError: it has no form in this precision.
     """
+    from edgevid.targets.tensorrt.common_scale import with_common_scales
     from edgevid.targets.tensorrt.four_channels import with_four_channels
     from edgevid.targets.tensorrt.frames import cast_first
     from edgevid.targets.tensorrt.half import as_half
@@ -124,7 +125,9 @@ def typed(graph: ir.Model, precision: Precision) -> ir.Model:
     floats = merge_segment_mean(cast_first(graph))
     if precision == "int8":
         floats = with_four_channels(floats)
-    # Where all convolutions are in int8, float16 saves nothing: their sums are written in float32.
+    if precision == "int8" and flavor == "tensorrt_rtx":
+        return as_half(with_common_scales(floats))
+    # Where full TensorRT has all convolutions in int8, it rounds what they give at once.
     return as_half(floats) if precision == "fp16" or _has_float_convolution(floats, precision) else floats
 
 
@@ -188,7 +191,7 @@ def _engine(graph: ir.Model, options: CompileOptions, gpu: Board) -> Artifact:
 
     flavor: Flavor = "tensorrt_rtx" if gpu.family == "rtx" else "tensorrt"
     artifact = describe(TensorRtTarget.name, "model.engine", graph, options)
-    network = typed(graph, options.precision)
+    network = typed(graph, options.precision, flavor)
     plan = build_plan(
         onnx_ir.to_proto(network).SerializeToString(),
         flavor=flavor,

@@ -11,7 +11,8 @@ It needs Python 3.6, TensorRT, numpy and CUDA's runtime, which JetPack brings. W
 folder of -o: model.engine and engine.json, which says of what and for what it was built; result.json and
 sustained.json, which edgevid reads as results of a benchmark; logits.json, for `edgevid compare --logits`.
 
-Exit status: 0; 1 for what was refused or went wrong, told on standard error; 2 for wrong arguments.
+Exit status: 0; 1 for what was refused or went wrong, told on standard error; 2 for wrong arguments; 130 if
+it was interrupted.
 """
 
 # Python 3.6 has no list[int], no X | None and no zip(strict=True).
@@ -73,6 +74,11 @@ def read_files() -> Files:
     if not (BUNDLE / "manifest.json").is_file():
         raise BoardError(f"{BUNDLE} has no manifest.json", "copy the whole bundle, not this folder alone")
     manifest = read_json(BUNDLE / "manifest.json")
+    if not {"edgevid", "files", "golden", "source"} <= set(manifest):
+        raise BoardError(f"{BUNDLE / 'manifest.json'} is of no bundle", "copy the whole bundle again")
+    for name in manifest["golden"]:
+        for kind in ("clips", "logits"):
+            checked(manifest, golden(name, kind))
     settings = read_json(checked(manifest, HERE / "build.json"))
     cache = settings["calibration_cache"]
     network = checked(manifest, HERE / settings["network"])
@@ -87,6 +93,10 @@ def checked(manifest: Json, path: Path) -> Path:
     if manifest["files"].get(name) != sha256(path):
         raise BoardError(f"{name} has changed since it was compiled", "copy the whole bundle again")
     return path
+
+
+def golden(name: str, kind: str) -> Path:
+    return BUNDLE / "golden" / f"{name}.{kind}.npy"
 
 
 def sha256(path: Path) -> str:
@@ -190,9 +200,14 @@ class Cuda:
     def __enter__(self) -> "Cuda":
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, kind: Any, *_: Any) -> None:
         while self._owned:
-            self(*self._owned.pop())
+            free, place = self._owned.pop()
+            # After an error of the GPU every call fails; the first reason is the one to tell.
+            if kind is None:
+                self(free, place)
+            else:
+                getattr(self._library, free)(place)
 
     def _own(self, free: str, make: str, *arguments: Any) -> ctypes.c_void_p:
         made = ctypes.c_void_p()
@@ -555,12 +570,10 @@ def check_golden(engine: Engine, files: Files) -> List[str]:
     """Hold the engine to the reference's logits; what was found."""
     told = []
     for position, name in enumerate(files.manifest["golden"]):
-        clips, logits = (
-            load(checked(files.manifest, BUNDLE / "golden" / f"{name}.{kind}.npy"))
-            for kind in ("clips", "logits")
-        )
+        clips, logits = load(golden(name, "clips")), load(golden(name, "logits"))
         found = engine.run_all(clips)
-        if not np.array_equal(found, engine.run_all(clips)):
+        # By their bytes: NaN equals nothing, and is no matter of chance.
+        if found.tobytes() != engine.run_all(clips).tobytes():
             raise BoardError(f"two runs on {name} give different logits", "do not use this engine, report it")
         error, decibels = difference(np.array(logits), found)
         detail = f"{name.replace('_', ' ')}: relative error {error:.2e}, SQNR {decibels:.1f} dB"
@@ -607,7 +620,10 @@ class Tegrastats:
         program = shutil.which("tegrastats")
         if program:
             self._process = subprocess.Popen(
-                [program, "--interval", "1000"], stdout=subprocess.PIPE, universal_newlines=True
+                [program, "--interval", "1000"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                universal_newlines=True,
             )
             threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
         return self
@@ -626,10 +642,10 @@ class Tegrastats:
 def read_tegrastats(line: str) -> Json:
     """Degrees Celsius, present milliwatts and megahertz by the names that a line gives them.
 
-    ``GPU@35.5C``; ``VDD_IN 1791/1791``, since JetPack 5 ``VDD_IN 1791mW/1791mW``; ``GR3D_FREQ 99%@1300`` or
-    ``99%@[1300,1300]``.
+    ``GPU@35.5C``; ``VDD_IN 1791/1791``, since JetPack 5 ``VDD_IN 1791mW/1791mW``, and of an AGX Xavier
+    ``GPU 311/311``; ``GR3D_FREQ 99%@1300`` or ``99%@[1300,1300]``.
     """
-    powers = re.findall(r"\b((?:VDD|VIN|POM)\w*) (\d+)(?:mW)?/\d+", line)
+    powers = re.findall(r"\b([A-Z]\w*) (\d+)(?:mW)?/\d+(?:mW)?(?!\w)", line)
     return {
         "celsius": {name: float(value) for name, value in re.findall(r"(\w+)@(-?[\d.]+)C\b", line)},
         "milliwatts": {name: int(value) for name, value in powers},
@@ -766,8 +782,8 @@ def result_of(
 
 
 def benchmark(engine: Engine, files: Files, machine: Machine, arguments: argparse.Namespace) -> None:
-    golden = load(BUNDLE / "golden" / f"{files.manifest['golden'][0]}.clips.npy")
-    clips = np.array(golden)[np.arange(engine.shape[0]) % len(golden)]
+    clips = np.array(load(golden(files.manifest["golden"][0], "clips")))
+    clips = clips[np.arange(engine.shape[0]) % len(clips)]
     plans = [("result.json", arguments.warmup, arguments.rounds, None)]  # type: List[Any]
     if arguments.sustained:
         plans.append(("sustained.json", 1, sys.maxsize, 60.0 * arguments.sustained))
@@ -782,12 +798,22 @@ def benchmark(engine: Engine, files: Files, machine: Machine, arguments: argpars
             tell(f"  {line}")
 
 
-def evaluate(engine: Engine, folder: Path, output: Path, machine: Machine) -> None:
-    """Logits of clips that `edgevid pack` wrote, as `edgevid compare --logits` reads them."""
+def read_index(folder: Path) -> Json:
+    """What `edgevid pack` wrote of its clips."""
     index = read_json(folder / "index.json")
-    if not {"shape", "shards", "clips_sha256"} <= set(index):
+    shards = index.get("shards")
+    if (
+        not {"shape", "clips_sha256"} <= set(index)
+        or not isinstance(shards, list)
+        or not all(isinstance(shard, dict) and {"file", "sha256"} <= set(shard) for shard in shards)
+    ):
         raise BoardError(f"{folder} holds no packed clips", "give the folder that `edgevid pack` wrote")
-    if tuple(index["shape"]) != engine.shape[1:]:
+    return index
+
+
+def evaluate(engine: Engine, folder: Path, index: Json, output: Path, machine: Machine) -> None:
+    """Logits of packed clips, as `edgevid compare --logits` reads them."""
+    if index["shape"] != list(engine.shape[1:]):
         raise BoardError(
             f"the clips are {index['shape']}, the network takes {list(engine.shape[1:])}",
             "pack clips as this network wants them",
@@ -796,10 +822,12 @@ def evaluate(engine: Engine, folder: Path, output: Path, machine: Machine) -> No
     rows: List[List[float]] = []
     latencies: List[float] = []
     for shard in index["shards"]:
-        path = folder / Path(shard["file"]).name
+        path = folder / Path(str(shard["file"])).name
         if not path.is_file() or sha256(path) != shard["sha256"]:
             raise BoardError(f"{path} is missing, or has changed since it was packed", "copy the clips again")
         clips = load(path)
+        if clips.dtype != np.uint8 or clips.shape[1:] != engine.shape[1:]:
+            raise BoardError(f"{path} holds {clips.dtype}{list(clips.shape)}", "pack the clips again")
         for start in range(0, len(clips), batch):
             began = time.perf_counter()
             logits = engine.run_all(clips[start : start + batch])
@@ -839,7 +867,10 @@ def get_plan(
     """What an earlier run left for exactly this network and board, or newly built."""
     path = arguments.output / "model.engine"
     if path.is_file() and not arguments.rebuild:
-        found = read_json(arguments.output / "engine.json")
+        try:
+            found = read_json(arguments.output / "engine.json")
+        except BoardError:
+            found = {}  # an earlier run was stopped: it is built again
         other = [f"{key} {found.get(key)}" for key, value in record.items() if found.get(key) != value]
         if not other and found.get("sha256") == sha256(path):
             tell(f"taking {path}, which is of this network and board")
@@ -854,13 +885,24 @@ def get_plan(
     return plan
 
 
+def make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BoardError(f"{path} cannot be made: {error.strerror}", "give another folder by -o") from error
+    if not os.access(str(path), os.W_OK):
+        raise BoardError(f"{path} cannot be written to", "give another folder by -o")
+
+
 def work(files: Files, arguments: argparse.Namespace) -> None:
+    # Building takes minutes: what can be refused is refused before.
+    index = read_index(arguments.eval) if arguments.eval else None
+    make_folder(arguments.output)
     trt = import_tensorrt(files.settings)
     log = make_log(trt)
     with Cuda() as cuda:
         machine = Machine(trt, cuda)
         record = dict(machine.gpu(), network=sha256(files.network), precision=files.settings["precision"])
-        arguments.output.mkdir(parents=True, exist_ok=True)
         plan = get_plan(trt, files, record, cuda, machine, log, arguments)
         engine = Engine(trt, plan, cuda, log)
         path = arguments.output / "model.engine"
@@ -874,9 +916,9 @@ def work(files: Files, arguments: argparse.Namespace) -> None:
         write(path, plan)
         record.update(sha256=sha256(path), checks=checks, warnings=log.warnings)
         write_json(arguments.output / "engine.json", record)
-        if arguments.eval:
-            evaluate(engine, arguments.eval, arguments.output, machine)
-        elif not arguments.no_bench:
+        if index is not None:
+            evaluate(engine, arguments.eval, index, arguments.output, machine)
+        if not arguments.no_bench:
             benchmark(engine, files, machine, arguments)
 
 
@@ -898,14 +940,17 @@ def parse_arguments(workspace: int) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Build, check and measure this network on the board.")
     add = parser.add_argument
     add("-o", "--output", type=Path, default=Path("engine"), help="folder for what it writes")
-    add("--eval", type=Path, metavar="CLIPS", help="write the logits of clips that `edgevid pack` wrote")
+    add("--eval", type=Path, metavar="CLIPS", help="logits of clips that `edgevid pack` wrote, too")
     add("--rounds", type=positive, default=100, help="of the benchmark, two runs each")
     add("--warmup", type=positive, default=20, help="rounds before the first that counts")
     add("--sustained", type=minutes, metavar="MINUTES", help="then run on for so long, to see throttling")
     add("--no-bench", action="store_true", help="build and check alone")
     add("--rebuild", action="store_true", help="even if the engine is there")
     add("--workspace", type=positive, metavar="MB", default=workspace, help="memory for the builder's choice")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.no_bench and arguments.sustained:
+        parser.error("--sustained is a benchmark, and --no-bench means none")
+    return arguments
 
 
 def main() -> int:
@@ -915,6 +960,9 @@ def main() -> int:
     except (BoardError, OSError) as error:
         sys.stderr.write(f"build_engine.py: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("build_engine.py: interrupted\n")
+        return 130
     return 0
 
 

@@ -23,10 +23,11 @@ _OLDEST_OPSET = 7
 def _versions(case: Case) -> Iterator[Diagnostic]:
     known, opset = case.release.known, case.model.opset_imports.get("", 0)
     if not _OLDEST_OPSET <= opset <= known.opset:
+        named = f"opset {opset}" if opset else "no opset is named"
         yield error(
             "opset",
             None,
-            f"{f'opset {opset}' if opset else 'no opset is named'}; {case.release.title} reads {_OLDEST_OPSET} to {known.opset}",
+            f"{named}; {case.release.title} reads {_OLDEST_OPSET} to {known.opset}",
             f"export it with opset {min(known.opset, 17)}, or {COMPILE}",
             known.source,
         )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from edgevid.diagnostic import Diagnostic
-from edgevid.targets.tensorrt.lint.case import Case, Check, error
-from edgevid.targets.tensorrt.lint.facts import input_of, rank_of
+from edgevid.targets.tensorrt.lint.case import COMPILE, Case, Check, error
+from edgevid.targets.tensorrt.lint.facts import array_of, input_of, rank_of
 
 __all__ = ["CHECKS"]
 
@@ -83,4 +85,26 @@ def _resized_axes(case: Case) -> Iterator[Diagnostic]:
             )
 
 
-CHECKS: tuple[Check, ...] = (_einsum, _deformable, _recurrent, _resized_axes)
+def _padded_axes(case: Case) -> Iterator[Diagnostic]:
+    """Before 8.2 two axes are padded with zeros; before 8.0 these are the last two."""
+    if case.release.number >= (8, 2):
+        return
+    last = case.release.number < (8, 0)
+    for node in case.nodes():
+        pads = array_of(input_of(node, 1))
+        if node.op_type != "Pad" or pads is None or pads.size % 2:
+            continue
+        axes = np.flatnonzero(np.any(pads.reshape(2, -1), axis=0))
+        filling = array_of(input_of(node, 2))
+        if len(axes) > 2 or (last and np.any(axes < pads.size // 2 - 2)) or np.any(filling):
+            yield error(
+                "padded-axes",
+                node,
+                f"pads = {', '.join(map(str, pads))}: {case.release.title} pads "
+                f"{'the last two axes' if last else 'two axes'}, with zeros",
+                f"put zeros before it by Concat; if it is part of a shift, {COMPILE}",
+                f"{_TABLE.format('7.0 to 8.0')}; docs/Changelog.md, TensorRT 8.0: generic 2D padding",
+            )
+
+
+CHECKS: tuple[Check, ...] = (_einsum, _deformable, _recurrent, _resized_axes, _padded_axes)

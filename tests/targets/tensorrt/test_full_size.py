@@ -43,7 +43,7 @@ def written(backbone, precision):
         ranges = {name: 1 + 0.01 * number for number, name in enumerate(points(graph))}
         assert scheme_of(GPU).depthwise == "float"
         graph = quantize(graph, ranges, scheme_of(GPU), float_layers=layers_named(graph, ["depthwise"]))
-    return typed(lower(graph, "fused_slice_concat"), precision)
+    return typed(lower(graph, "fused_slice_concat"), precision, "tensorrt_rtx")
 
 
 @cache
@@ -105,19 +105,26 @@ def test_a_plan_of_resnet50_is_hardly_larger_than_its_weights(precision):
 
 
 def test_an_int8_plan_of_resnet50_is_hardly_larger_than_its_tensors():
+    """1.16 times its weights at a byte each, of 1.25 that are wanted: with few classes it is 0.01 more."""
     _, plan, report = built("resnet50", "int8")
-    assert len(plan.data) <= 1.25 * report.weights
+    assert len(plan.data) <= 1.2 * min(report.weights, weights("resnet50"))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_a_plan_of_mobilenet_v2_is_its_tensors_and_the_source_of_its_kernels(precision):
+    """It cannot be as near to its weights as ResNet-50's.
+
+    TensorRT for RTX 1.7 keeps 0.13 MB of source for each kernel that it generates, whatever the builder's
+    settings. Shifts of five sizes, the frames and the mean are seven at least, 0.95 MB, and 0.17 MB describe
+    the layers. A tenth of the 2.7 million weights is 1.08 MB in float32 and 0.54 MB in float16.
+    """
     _, plan, report = built("mobilenet_v2", precision)
     generated = sum(kernel.kind == "kgen" for kernel in report.kernels)
     assert len(plan.data) <= 1.02 * report.weights + SOURCE_TEXT * generated
 
 
-def test_int8_moves_fewer_bytes_than_fp32():
-    assert built("resnet50", "int8")[2].moved < built("resnet50", "fp32")[2].moved
+def test_int8_moves_fewer_bytes_than_float16():
+    assert built("resnet50", "int8")[2].moved < built("resnet50", "fp16")[2].moved
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from edgevid.targets.tensorrt.layer_report import REPORT, load_report, report_of
 
 @pytest.fixture(scope="module")
 def built():
-    graph = typed(lowered("resnet50"), "fp32")
+    graph = typed(lowered("resnet50"), "fp32", "tensorrt_rtx")
     plan = build_plan(ir.to_proto(graph).SerializeToString(), flavor="tensorrt_rtx", capabilities=("8.9",))
     return graph, plan
 

@@ -18,7 +18,11 @@ GPUS = sorted(BOARDS)
 def made(backbone, precision, family):
     """The graph as the target hands it on."""
     graph = integer(backbone) if precision == "int8" else lowered(backbone)
-    return as_opset13(graph) if family == "board" else typed(graph, precision)
+    return (
+        as_opset13(graph)
+        if family == "board"
+        else typed(graph, precision, "tensorrt_rtx" if family == "rtx" else "tensorrt")
+    )
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

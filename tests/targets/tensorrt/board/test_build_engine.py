@@ -3,6 +3,7 @@
 import json
 import shutil
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,6 +91,10 @@ def test_every_precision_of_a_tx2_agrees_with_the_golden_data(board_bundle, on_b
     assert "golden input: relative error" in done.stdout
 
 
+def test_an_engine_that_gives_no_numbers_is_told_so(tx2, on_board):
+    assert refused(on_board(tx2, wrong="nan"), "does not compute what the reference does", "inf")
+
+
 def test_a_full_batch_is_checked_too(board_bundle, on_board):
     done = on_board(board_bundle("jetson-tx2", "fp16", 3), *QUICK)
     assert done.returncode == 0, done.stderr
@@ -170,9 +175,24 @@ def test_a_changed_file_is_refused(copied, on_board, name):
     assert refused(on_board(copied), f"artifacts/batch1/{name} has changed")
 
 
-def test_a_missing_golden_file_is_told(copied, on_board):
+def test_a_missing_golden_file_is_told_before_anything_is_built(copied, on_board):
     next((copied / "golden").glob("*.logits.npy")).unlink()
-    assert refused(on_board(copied), "the bundle lacks golden/")
+    done = on_board(copied)
+    assert refused(done, "the bundle lacks golden/")
+    assert "building, which" not in done.stdout
+
+
+def test_a_manifest_of_something_else_is_told(copied, on_board):
+    (copied / "manifest.json").write_text("{}")
+    assert refused(on_board(copied), "is of no bundle")
+
+
+@pytest.mark.parametrize("place", ["taken", "/proc/nowhere"])
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_built(tx2, on_board, tmp_path, place):
+    (tmp_path / "taken").write_text("")
+    done = on_board(tx2, "-o", place)
+    assert refused(done, f"{place} cannot be made", "-o")
+    assert "building, which" not in done.stdout
 
 
 def test_the_folder_alone_is_not_enough_and_it_says_so(copied, on_board, tmp_path):
@@ -189,6 +209,17 @@ def test_an_engine_is_taken_again_by_the_same_board(tx2, on_board):
     assert "building, which" in on_board(tx2, "--no-bench", "--rebuild").stdout
 
 
+@pytest.mark.parametrize("record", [None, "{", "[]"])
+def test_an_engine_without_its_record_is_built_again(tx2, on_board, tmp_path, record):
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "model.engine").write_bytes(b"of a run that was stopped")
+    if record is not None:
+        (tmp_path / "engine" / "engine.json").write_text(record)
+    done = on_board(tx2, "--no-bench")
+    assert done.returncode == 0, done.stderr
+    assert "not taking" in done.stdout
+
+
 def test_an_engine_of_another_tensorrt_is_not_loaded_but_built_again(tx2, on_board):
     on_board(tx2, "--no-bench")
     done = on_board(tx2, "--no-bench", version="8.2.5.1")
@@ -198,7 +229,7 @@ def test_an_engine_of_another_tensorrt_is_not_loaded_but_built_again(tx2, on_boa
 
 
 def test_the_same_folder_serves_tensorrt_10(board_bundle, on_board):
-    done = on_board(board_bundle("jetson-orin-nx", "fp16"), *QUICK, **ORIN)
+    done = on_board(board_bundle("jetson-orin-nx", "int8"), *QUICK, **ORIN)
     assert done.returncode == 0, done.stderr
 
 
@@ -223,12 +254,13 @@ def test_logits_of_packed_clips_are_read_by_compare_and_have_no_times(board_bund
     pixels = np.random.default_rng(1).integers(0, 256, (5, 4, 32, 32, 3)).astype(np.uint8)
     packed = pack(Arrays(pixels, [0, 1, 2, 3, 4]), tmp_path / "clips", shard_bytes=3 * pixels[0].nbytes)
     bundle = board_bundle("jetson-tx2", "fp16", 3)
-    done = on_board(bundle, "--eval", packed.folder, "-o", "logits")
+    done = on_board(bundle, *QUICK, "--eval", packed.folder, "-o", "logits")
     assert done.returncode == 0, done.stderr
+    assert load_result(tmp_path / "logits" / "result.json").runs[0].rounds == 12
     found = read_logits(tmp_path / "logits" / "logits.json", packed, 5)
     assert found.latency_ms == ()
     assert "not a measurement" in found.device
-    alone = on_board(board_bundle("jetson-tx2", "fp32"), "--eval", packed.folder, "-o", "again")
+    alone = on_board(board_bundle("jetson-tx2", "fp32"), "--no-bench", "--eval", packed.folder, "-o", "again")
     assert alone.returncode == 0, alone.stderr
     other = read_logits(tmp_path / "again" / "logits.json", packed, 5)
     assert np.abs(other.logits - found.logits).max() < 0.02 * np.abs(found.logits).max()
@@ -242,16 +274,45 @@ def test_changed_clips_are_refused(tx2, on_board, tmp_path):
     assert refused(on_board(tx2, "--eval", packed.folder), "has changed since it was packed")
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda index: index.clear(), "holds no packed clips"),
+        (lambda index: index.update(shards=5), "holds no packed clips"),
+        (lambda index: index.update(shards=["shard"]), "holds no packed clips"),
+        (lambda index: index["shards"][0].pop("sha256"), "holds no packed clips"),
+        (lambda index: index.update(shape=4), "the clips are 4, the network takes [4, 32, 32, 3]"),
+        (lambda index: index["shards"][0].update(file=7), "7 is missing"),
+        (lambda index: index["shards"][0].update(file="index.json"), "has changed"),
+    ],
+)
+def test_an_index_of_something_else_is_refused(tx2, on_board, tmp_path, change, said):
+    packed = pack(Arrays(np.zeros((2, 4, 32, 32, 3), np.uint8), [0, 1]), tmp_path / "clips")
+    place = packed.folder / "index.json"
+    index = json.loads(place.read_text())
+    change(index)
+    place.write_text(json.dumps(index))
+    assert refused(on_board(tx2, "--no-bench", "--eval", packed.folder), said)
+
+
+def test_a_shard_of_other_clips_than_the_index_says_is_refused(tx2, on_board, tmp_path):
+    packed = pack(Arrays(np.zeros((2, 4, 32, 32, 3), np.uint8), [0, 1]), tmp_path / "clips")
+    np.save(packed.folder / "shard-00000.npy", np.zeros((2, 4, 16, 16, 3), np.float32))
+    place = packed.folder / "index.json"
+    index = json.loads(place.read_text())
+    index["shards"][0]["sha256"] = build_engine.sha256(packed.folder / "shard-00000.npy")
+    place.write_text(json.dumps(index))
+    assert refused(on_board(tx2, "--no-bench", "--eval", packed.folder), "float32[2, 4, 16, 16, 3]")
+
+
 def test_a_folder_without_packed_clips_is_refused(tx2, on_board, tmp_path):
-    (tmp_path / "index.json").write_text("{}")
-    assert refused(on_board(tx2, "--eval", tmp_path), "holds no packed clips")
     assert refused(on_board(tx2, "--eval", tmp_path / "nowhere"), "index.json cannot be read")
 
 
 def test_logits_of_other_clips_are_refused_by_compare(tx2, on_board, tmp_path):
     one = pack(Arrays(np.zeros((1, 4, 32, 32, 3), np.uint8), [0]), tmp_path / "one")
     other = pack(Arrays(np.ones((1, 4, 32, 32, 3), np.uint8), [0]), tmp_path / "other")
-    on_board(tx2, "--eval", one.folder)
+    on_board(tx2, "--no-bench", "--eval", one.folder)
     with pytest.raises(ConfigError, match="of other clips"):
         read_logits(tmp_path / "engine" / "logits.json", other, 5)
 
@@ -268,10 +329,35 @@ def test_a_sustained_run_tells_power_temperature_and_clocks(tx2, on_board, tegra
     assert first["celsius"]["GPU"] == 33.5
 
 
+def test_it_ends_with_a_word_when_it_is_interrupted(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build_engine, "read_files", interrupted)
+    assert build_engine.main() == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_an_error_of_the_gpu_is_not_hidden_by_what_fails_after_it():
+    class Broken(build_engine.Cuda):
+        def __init__(self):
+            self._library = SimpleNamespace(cudaFree=lambda place: 700)
+            self._owned = [("cudaFree", 1)]
+
+    with pytest.raises(ValueError, match="the first"), Broken():
+        raise ValueError("the first")
+
+
 def test_a_slower_end_of_a_sustained_run_is_throttling():
     measured = build_engine.Measured()
     measured.samples["engine"]["wall_ns"] = [100] * 90 + [120] * 10
     assert measured.slowdown() == 1.2 > build_engine.THROTTLED
+
+
+def test_the_rails_of_an_agx_xavier_are_read_too():
+    line = "RAM 1/15MB (lfb 7x4MB) SWAP 0/15MB GPU@37C CPU 311/320 SOC 932/932 CV 0/0 SYS5V 1482/1482"
+    found = build_engine.read_tegrastats(line)
+    assert found["milliwatts"] == {"CPU": 311, "SOC": 932, "CV": 0, "SYS5V": 1482}
 
 
 def test_lines_of_newer_boards_are_read_too():
@@ -286,7 +372,16 @@ def test_lines_of_newer_boards_are_read_too():
     }
 
 
-@pytest.mark.parametrize("arguments", [("--rounds", "0"), ("--sustained", "-1"), ("--nonsense",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--rounds", "0"),
+        ("--sustained", "-1"),
+        ("--sustained", "nan"),
+        ("--sustained", "1", "--no-bench"),
+        ("--nonsense",),
+    ],
+)
 def test_wrong_arguments_end_with_2(tx2, on_board, arguments):
     assert on_board(tx2, *arguments).returncode == 2
 

@@ -24,7 +24,7 @@ def test_it_holds_the_network_the_programs_and_what_they_need(board_bundle):
 
 
 @pytest.mark.parametrize(
-    ("device", "precision"), [("jetson-tx2", "fp16"), ("jetson-xavier", "int8"), ("p100", "fp32")]
+    ("device", "precision"), [("jetson-tx2", "fp16"), ("jetson-xavier", "int8"), ("p100", "fp16")]
 )
 def test_the_network_is_opset_13_and_takes_floats(board_bundle, device, precision):
     model = onnx.load(folder_of(board_bundle(device, precision)) / "model.onnx")

@@ -26,12 +26,12 @@ def kinds(*pairs):
     return [pytest.param(*pair, id=f"{pair[0]}-{number}") for number, pair in enumerate(pairs)]
 
 
-def function_call():
+def function_call(kind="Relu", domain="", given=FLOAT):
     x = ir.Value(name="x")
-    inner = ir.node("Relu", [x], num_outputs=1)
+    inner = ir.node(kind, [x], domain=domain, num_outputs=1, name="inside")
     body = ir.Graph([x], [inner.outputs[0]], nodes=[inner], opset_imports={"": 13}, name="body")
     function = ir.Function("mine", "Shift", "", graph=body, attributes=[])
-    return model([node("Shift", [value("x")], domain="mine")], functions=[function])
+    return model([node("Shift", [value("x", kind=given)], domain="mine")], functions=[function])
 
 
 def branch():
@@ -68,6 +68,10 @@ def depthwise():
     weights = constant("w", np.ones((3, 1, 3, 3), np.int8))
     dq = node("DequantizeLinear", [weights, constant("s", np.float32(0.1))], name="w_dq", shape=(3, 1, 3, 3))
     return model([dq, node("Conv", [value("x"), dq.outputs[0]], {"group": 3})])
+
+
+def padded(*pads, filling=0.0):
+    return model([node("Pad", [value("x"), ints("pads", *pads), constant("filling", np.float32(filling))])])
 
 
 def of(kind):
@@ -133,6 +137,9 @@ SEEDS = kinds(
     ("per-channel", lambda: quantized(scale=[0.1, 0.2, 0.3]), "7.1", None),
     ("per-channel", lambda: quantized(scale=[0.1, 0.2, 0.3]), "RTX", None),
     ("resize-axes", resized, "11", None),
+    ("padded-axes", lambda: padded(0, 1, 0, 0, 0, 0, 0, 0), "7.1", None),
+    ("padded-axes", lambda: padded(0, 1, 1, 1, 0, 0, 0, 0), "8.0", None),
+    ("padded-axes", lambda: padded(0, 0, 1, 1, 0, 0, 1, 1, filling=1), "8.0", None),
     ("block-scale", lambda: quantized(scale=[0.1, 0.2], attributes={"block_size": 2}), "8.5", None),
     ("depthwise-int8", depthwise, "RTX", None),
 )
@@ -192,10 +199,12 @@ def test_a_uint8_input_is_taken_where_it_is_cast_first():
 
 
 def test_a_function_is_read_by_ten_and_later_and_its_body_is_checked():
-    graph = function_call()
-    assert not lint(graph, None, "10").errors
-    next(iter(graph.functions.values())).append(node("Unique", [value("y")], name="inside"))
-    assert [each.node for each in found(graph, "10", "operator")] == ["Unique 'inside'"]
+    assert not lint(function_call(), None, "10").errors
+    assert [each.node for each in found(function_call("Unique"), "10", "operator")] == ["Unique 'inside'"]
+    foreign = function_call("Shift", "theirs")
+    assert [each.node for each in found(foreign, "10", "custom-operator")] == ["theirs::Shift 'inside'"]
+    pixels = function_call(given=ir.DataType.UINT8)
+    assert [each.node for each in found(pixels, "10", "uint8")] == ["Relu 'inside'"]
 
 
 def test_nodes_in_branches_are_checked():
@@ -203,6 +212,31 @@ def test_nodes_in_branches_are_checked():
     body = graph.graph.node(0).attributes["then_branch"].as_graph()
     body.append(node("Unique", [value("q")], name="inside"))
     assert [each.node for each in found(graph, "11", "operator")] == ["Unique 'inside'"]
+
+
+def test_pads_that_a_version_takes_are_taken():
+    assert not found(padded(0, 0, 1, 1, 0, 0, 1, 1), "7.1", "padded-axes")
+    assert not found(padded(1, 1, 0, 0, 0, 0, 0, 0), "8.0", "padded-axes")
+    assert not found(padded(1, 1, 1, 1, 0, 0, 0, 0, filling=1), "8.2", "padded-axes")
+
+
+def test_a_zero_point_by_another_name_is_found():
+    zero = node("Identity", [constant("zero", np.int8(3))], name="alias", shape=())
+    scale = constant("scale", np.float32(0.1))
+    q = node("QuantizeLinear", [value("x"), scale, zero.outputs[0]], name="q")
+    assert found(model([zero, q]), "10", "zero-point")
+
+
+def test_a_graph_that_names_no_opset_is_refused():
+    graph = relu()
+    graph.opset_imports.clear()
+    assert "no opset" in found(graph, "8.2", "opset")[0].reason
+
+
+@pytest.mark.parametrize(("gpu", "version"), [("jetson-tx2", "10.3"), ("v100", "11"), ("jetson-nano", "RTX")])
+def test_a_version_that_does_not_support_the_board_is_refused(gpu, version):
+    with pytest.raises(TargetError, match="does not support compute capability"):
+        lint(relu(), BOARDS[gpu], version)
 
 
 def test_the_board_chooses_the_newest_version_and_a_version_replaces_it():
