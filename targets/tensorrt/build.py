@@ -106,7 +106,9 @@ def _report(folder: Path, flavor: Flavor) -> Any:
         printed = done.stdout.decode(errors="replace").strip().splitlines()
         raise TargetError(
             f"{flavor} {ending} while it built: {printed[-1] if printed else 'it printed nothing'}",
-            fix="signal 9 mostly means that memory ran out; of others tell the vendor",
+            where=folder.parent,
+            fix="signal 9 mostly means that memory ran out; if the disk is full, set TMPDIR to another; "
+            "of other ends tell the vendor",
         )
     found = json.loads(report.read_text(encoding="utf-8"))
     if "error" in found:

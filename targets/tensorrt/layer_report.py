@@ -52,6 +52,7 @@ class KernelRecord(_Record):
     kind: str
     operations: tuple[str, ...]
     inputs: tuple[TensorRecord, ...]
+    constants: tuple[TensorRecord, ...]
     outputs: tuple[TensorRecord, ...]
     moved: int
 
@@ -191,6 +192,7 @@ def _kernel_record(kernel: Kernel) -> KernelRecord:
         kind=kernel.kind,
         operations=kernel.origins,
         inputs=_tensor_records(kernel.inputs),
+        constants=_tensor_records(kernel.constants),
         outputs=_tensor_records(kernel.outputs),
         moved=kernel.moved,
     )

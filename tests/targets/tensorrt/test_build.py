@@ -108,6 +108,12 @@ def test_a_crash_of_the_library_is_told_and_leaves_nothing(monkeypatch, tmp_path
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     with pytest.raises(TargetError, match="was killed by signal 11 while it built: about to crash"):
         rtx(network())
+    full = "raise OSError(28, 'No space left on device')"
+    (tmp_path / "tensorrt_rtx" / "__init__.py").write_text(full)
+    with pytest.raises(TargetError, match="No space left on device") as refused:
+        rtx(network())
+    assert refused.value.where == str(tmp_path)
+    assert "TMPDIR" in refused.value.fix
     assert [path.name for path in tmp_path.iterdir()] == ["tensorrt_rtx"]
 
 

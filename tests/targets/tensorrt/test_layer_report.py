@@ -32,6 +32,13 @@ def test_the_notes_tell_kernels_shifts_and_bytes(built):
     assert report.weights > 0
 
 
+def test_the_constants_of_its_kernels_are_the_weights(built):
+    graph, plan = built
+    report = report_of(plan.log, graph)
+    listed = {each.name: each.bytes for kernel in report.kernels for each in kernel.constants}
+    assert sum(listed.values()) == report.weights
+
+
 def test_a_report_is_read_back_as_it_was_written(built, tmp_path):
     graph, plan = built
     report = report_of(plan.log, graph)
