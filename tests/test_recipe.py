@@ -87,7 +87,7 @@ def test_normally_no_layer_goes_back_to_float(plain):
     assert Bundle.open(plain.path).manifest == plain.manifest
 
 
-@pytest.mark.parametrize("name", [SIMULATED, pytest.param("host", marks=needs_int8)])
+@pytest.mark.parametrize("name", [SIMULATED, pytest.param("host", marks=[needs_int8, pytest.mark.slow])])
 def test_a_layer_that_costs_too_much_goes_back_and_the_bundle_says_why(
     clips, plain, graph, tmp_path, name, capsys
 ):

@@ -32,12 +32,14 @@ def test_the_layer_behind_is_in_int8(links, scheme):
     model = quantized(links, scheme)
     assert compare(evaluate(chain(links), {"x": X})[0], evaluate(model, {"x": X})[0]).sqnr > 35
     value, passed = model.graph.outputs[0].producer().inputs[0], []
-    while (node := value.producer()).op_type in ("Shift", "MaxPool", "DequantizeLinear"):
+    while (node := value.producer()).op_type in ("Shift", "MaxPool", "QuantizeLinear", "DequantizeLinear"):
         passed.insert(0, node.op_type)
         value = node.inputs[0]
-    assert "DequantizeLinear" in passed
-    assert "".join(kind[0] for kind in passed if kind != "DequantizeLinear") == links
-    assert node.op_type == "QuantizeLinear"
+    assert "".join(kind[0] for kind in passed if not kind.endswith("Linear")) == links
+    assert passed.count("QuantizeLinear") == 1
+    where = 0 if scheme.shift_side == "integer" else len(links)
+    assert passed.index("QuantizeLinear") == where
+    assert passed.index("DequantizeLinear") > where
     assert [node.op_type for node in model.graph].count("QuantizeLinear") == 2
 
 

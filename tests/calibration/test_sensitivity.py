@@ -143,6 +143,7 @@ def test_a_video_that_cannot_be_read_is_named_and_left_out():
     assert found.layers == rank(data=kept).layers
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_clips(monkeypatch):
     monkeypatch.setattr(module, "_CHUNK_BYTES", 4 * SEVEN.pixels[0].nbytes)
     monkeypatch.setattr(module, "is_layer", lambda node: node.name == layers()[0])

@@ -174,7 +174,14 @@ VOLUMES = {
 }
 
 
-@pytest.mark.parametrize("name", NO_FALLBACK)
+SLOW_TO_COMPILE = ("exponential units", "swishes")
+"""Polynomials of many terms, unrolled."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in SLOW_TO_COMPILE else name for name in NO_FALLBACK],
+)
 def test_frames_are_computed_by_kernels_of_our_own(name):
     body, weights = NO_FALLBACK[name]
     model = graph(body, weights)

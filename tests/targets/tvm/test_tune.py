@@ -1,9 +1,9 @@
 """Tuning on this machine: candidates are verified, timed, recorded and reused."""
 
-import os
-import signal
-import time
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,24 +62,47 @@ def test_what_was_measured_is_not_measured_again(network, tmp_path):
     assert second.kernels == first.kernels == recorded(network, HOST, Records(tmp_path / "r"))
 
 
+INTERRUPTED = """
+import os, signal, sys, time
+from pathlib import Path
+from edgevid.targets.tvm import tune as tuning
+from edgevid.targets.tvm.records import Records
+from test_tune import EIGHT, HOST
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a parent in the background took away
+
+def measure(_layer, offered, _cpu, _board):
+    time.sleep(0.1)
+    return [1e-3] * len(offered)
+
+def press_ctrl_c_after_two(done, _total):
+    if done == 2:
+        os.kill(os.getpid(), signal.SIGINT)
+
+tuning._measure = measure
+try:
+    tuning.tune(EIGHT, HOST, (tuning.Host(),), Records(Path(sys.argv[1])), progress=press_ctrl_c_after_two)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+OPERATIONS = [Convolution(Frames(1, 4, 16, n, 7, B), Frames(1, 4, 16, n, 7, B)) for n in range(1, 9)]
+EIGHT = Network(
+    "in",
+    "o7",
+    {},
+    tuple(Layer(f"l{i}", operation, ("in",), f"o{i}") for i, operation in enumerate(OPERATIONS)),
+)
+
+
 def test_an_interrupted_run_ends_with_the_operation_at_work_and_keeps_what_it_finished(tmp_path, monkeypatch):
-    operations = [Convolution(Frames(1, 4, 16, n, 7, B), Frames(1, 4, 16, n, 7, B)) for n in range(1, 9)]
-    layers = tuple(Layer(f"l{i}", operation, ("in",), f"o{i}") for i, operation in enumerate(operations))
-    network = Network("in", "o7", {}, layers)
-
-    def measure(_layer, offered, _cpu, _board):
-        time.sleep(0.1)
-        return [1e-3] * len(offered)
-
-    def press_ctrl_c_after_two(done, _total):
-        if done == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(tuning, "_measure", measure)
-    with pytest.raises(KeyboardInterrupt):
-        tune(network, HOST, (Host(),), Records(tmp_path / "r"), progress=press_ctrl_c_after_two)
+    """In a process of its own, which Ctrl-C is for."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(tmp_path / "r")], cwd=Path(__file__).parent, check=False
+    )
+    assert done.returncode == 130
     assert 2 <= len(Records(tmp_path / "r")) <= 4
-    found = tune(network, HOST, (Host(),), Records(tmp_path / "r"))
+    monkeypatch.setattr(tuning, "_measure", lambda _layer, offered, *_: [1e-3] * len(offered))
+    found = tune(EIGHT, HOST, (Host(),), Records(tmp_path / "r"))
     assert found.measured == 8 - found.reused
 
 
