@@ -49,11 +49,11 @@ demo: $(READY)
 	$(call show,run $(OUT)/tsm.bundle $(OUT)/clips --top 1)
 	$(call show,run $(OUT)/tsn.bundle $(OUT)/clips --top 1)
 	@echo; echo "6. What the shift costs: the network without it is the baseline"
-	$(call show,bench $(OUT)/tsn.bundle $(OUT)/tsm.bundle --threads 1 --rounds 200 --output $(OUT)/bench.json)
+	$(call show,bench $(OUT)/tsn.bundle $(OUT)/tsm.bundle --threads 1 --rounds 100 --output $(OUT)/bench.json)
 	@echo; echo "7. int8: calibrate, quantize, and compare it with float on clips that are hard to tell"
 	$(call show,clips $(OUT)/calibration --split hard --count 15 --seed 1)
 	$(call show,compile edgevid/demo/tsm.safetensors --precision int8 --calibration $(OUT)/calibration --output $(OUT)/tsm-int8.bundle)
-	$(call show,clips $(OUT)/hard --split hard --count 50 --seed 2)
+	$(call show,clips $(OUT)/hard --split hard --count 25 --seed 2)
 	$(call show,compare $(OUT)/tsm.bundle $(OUT)/tsm-int8.bundle --data $(OUT)/hard --threads 1 --output $(OUT)/compare.json --html $(OUT)/compare.html)
 
 lint: $(READY)

@@ -124,6 +124,7 @@ def test_without_clips_golden_ones_are_judged_and_the_message_says_so(recipe, gr
     assert [part.name for part in found.told] == ["random input of the float graph"]
 
 
+@pytest.mark.slow
 def test_the_journey_takes_such_ranges_and_its_bundle_verifies(tmp_path):
     request = Int8(CLIPS, "entropy")
     bundle = compile_checkpoint(

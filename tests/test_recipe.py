@@ -110,6 +110,7 @@ def test_a_layer_that_costs_too_much_goes_back_and_the_bundle_says_why(
     assert "as tried: 0: " in printed
 
 
+@pytest.mark.slow
 def test_nothing_is_written_where_no_layer_can_be_in_int8(clips, plain, tmp_path):
     table = load_table(plain.path / TABLE)
     small = {name: each.model_copy(update={"threshold": 1e-4}) for name, each in table.tensors.items()}
@@ -122,6 +123,7 @@ def test_nothing_is_written_where_no_layer_can_be_in_int8(clips, plain, tmp_path
     assert not (tmp_path / "b").exists()
 
 
+@pytest.mark.slow
 def test_passes_are_recorded_with_their_effect(passed, capsys):
     first, second = passed.manifest.quantization.passes
     assert (first.name, second.name) == ("cross-layer equalization", "bias correction")
@@ -168,6 +170,7 @@ def test_the_bits_of_the_weights_are_told_to_the_runtime(plain):
     assert plain.artifact().weight_bits == plain.manifest.quantization.scheme["weight_bits"] == 8
 
 
+@pytest.mark.slow
 def test_ranges_of_equalized_channels_serve_the_next_compile(passed, plain, tmp_path, capsys):
     again = compiled(tmp_path / "again", Int8(passed.path / TABLE, equalize=True))
     assert load_table(again.path / TABLE) == load_table(passed.path / TABLE)

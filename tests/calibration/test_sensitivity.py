@@ -171,7 +171,7 @@ def test_labels_beyond_the_classes_are_refused():
         rank(data=Arrays(SEVEN.pixels[:1], [6]))
 
 
-@pytest.mark.parametrize("other", ["batch", "chunk"])
+@pytest.mark.parametrize("other", [pytest.param("batch", marks=pytest.mark.slow), "chunk"])
 def test_a_run_of_another_batch_or_chunk_is_not_taken_up(tmp_path, monkeypatch, other):
     monkeypatch.setattr(module, "_CHUNK_BYTES", 3 * SEVEN.pixels[0].nbytes)
 

@@ -32,7 +32,7 @@ def write_sources(folder):
     write(folder / "source4.safetensors", resnet)
 
 
-@pytest.mark.parametrize("first", [0, 10**6])
+@pytest.mark.parametrize("first", [0, pytest.param(10**6, marks=pytest.mark.slow)])
 def test_damaged_checkpoints_are_refused_in_words_or_are_networks(tmp_path, first):
     write_sources(tmp_path)
     done = subprocess.run(

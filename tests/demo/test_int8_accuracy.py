@@ -113,7 +113,8 @@ def test_a_bad_table_that_compiles_is_an_error(
         )
 
 
-@pytest.mark.parametrize("isa", ["AVX2", pytest.param("AVX512_CORE", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("isa", ["AVX2", "AVX512_CORE"])
 def test_processors_without_vnni_keep_the_accuracy(isa: str, tmp_path: Path) -> None:
     """In a process of its own, since oneDNN asks once."""
     run_with_isa(isa, tmp_path, ["--count", "200", "--clips", "50", "--method", "minmax"])

@@ -78,7 +78,7 @@ def write_sources(folder):
     save(folder / "source4.onnx", MANY_KINDS, weights=weights, imports=', "local" : 1')
 
 
-@pytest.mark.parametrize("first", [0, 10**6])
+@pytest.mark.parametrize("first", [0, pytest.param(10**6, marks=pytest.mark.slow)])
 def test_damaged_files_are_refused_in_words_or_read_right(tmp_path, first):
     write_sources(tmp_path)
     paths = {"PYTHONPATH": os.pathsep.join((str(HERE), str(HERE.parent)))}

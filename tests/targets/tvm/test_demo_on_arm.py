@@ -137,12 +137,12 @@ def test_mobilenet_with_the_shift_runs_on_the_oldest_core(emulated_board, tmp_pa
     from edgevid.models.config import NetworkConfig, ShiftConfig
 
     torch.manual_seed(0)
-    network = build(NetworkConfig(backbone="mobilenet_v2", classes=27, size=96, shift=ShiftConfig())).train()
+    network = build(NetworkConfig(backbone="mobilenet_v2", classes=27, size=64, shift=ShiftConfig())).train()
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0  # statistics of its input: else the values of a deep network vanish
     with torch.no_grad():
-        network(torch.randn(1, 8, 3, 96, 96))
+        network(torch.randn(1, 8, 3, 64, 64))
     write(tmp_path / "net.safetensors", network.eval())
     bundle = compile_checkpoint(
         tmp_path / "net.safetensors", tmp_path / "b", device="cortex-a53", runner="cpp"

@@ -8,6 +8,8 @@ from edgevid.errors import TargetError
 from edgevid.targets.tvm.cpus import cpu
 from edgevid.targets.tvm.tuning_board import tuning_board
 
+pytestmark = pytest.mark.slow
+
 
 def test_kernels_run_and_are_timed_on_a_board(tracker_port):
     host = cpu("host")
