@@ -43,7 +43,13 @@ def errors(backbone, scheme, corrected):
 
 
 @BOTH
-@pytest.mark.parametrize("scheme", [COARSE, replace(OPENVINO, weight_bits=4)], ids=["tensorrt", "openvino"])
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        pytest.param(COARSE, id="tensorrt", marks=pytest.mark.slow),
+        pytest.param(replace(OPENVINO, weight_bits=4), id="openvino"),
+    ],
+)
 def test_the_logits_are_right_on_average(backbone, scheme):
     before, after = errors(backbone, scheme, False), errors(backbone, scheme, True)
     assert np.abs(after.mean(0)).max() < 0.35 * np.abs(before.mean(0)).max()
