@@ -46,8 +46,12 @@ def lowered(graph: ir.Model, batch: int, request: Plan) -> tuple[str, ir.Model]:
     return first, lower(graph, first)
 
 
-def build(graph: ir.Model, name: str, batch: int, request: Plan, folder: Path) -> Artifact:
+def build(
+    graph: ir.Model, name: str, batch: int, request: Plan, folder: Path, batches: tuple[int, ...] = ()
+) -> Artifact:
     """Compile a graph that was lowered as ``name`` into an empty folder.
+
+    ``batches`` are several for one artifact of a graph of any batch.
 
     Raises:
         TargetError: the runtime refuses it.
@@ -61,6 +65,8 @@ def build(graph: ir.Model, name: str, batch: int, request: Plan, folder: Path) -
         settings=request.settings,
         tuning=request.tuning,
         runner=request.runner,
+        batches=batches,
+        workspace=request.workspace,
     )
     return targets.find(request.device.target).compile(graph, options)
 

@@ -7,6 +7,7 @@
       golden/*.npy            clips, and the float reference's logits for them
       artifacts/batch1/       what the vendor's runtime opens, and example.py that does so
       artifacts/batch16/
+      artifacts/batches/      instead of these, where one artifact holds all batches
 
 A bundle is written beside its place and renamed, so that it is never half there; opening it
 checks every hash. Nothing in it is a pickle.

@@ -1,7 +1,7 @@
 """The journey from a checkpoint or a foreign ONNX file to a verified bundle.
 
-open the source → its canonical graph → choose golden data → for each batch: lower, compile,
-verify → seal. Every step is a function of another module; here they are put in order.
+open the source → its canonical graph → choose golden data → lower, compile and verify all
+batches → seal. Every step is a function of another module; here they are put in order.
 """
 
 from __future__ import annotations
@@ -13,17 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import edgevid
-from edgevid import targets
-from edgevid.build import build, lowered, open_here, open_reference
+from edgevid.batches import compile_batches
+from edgevid.build import open_here, open_reference
 from edgevid.bundle import Bundle, check_place, new_bundle, save_expectation, seal, sha256
 from edgevid.contract import RunSettings, Tuning
 from edgevid.errors import ConfigError
-from edgevid.graph.verify import Verification
-from edgevid.int8 import TABLE, Int8, layer_records
+from edgevid.int8 import TABLE, Int8
 from edgevid.manifest import (
-    ArtifactRecord,
-    CheckRecord,
-    LayerRecord,
     Manifest,
     ReferenceRecord,
     SettingRecord,
@@ -56,6 +52,7 @@ def compile_checkpoint(
     int8: Int8 | None = None,
     tuning: Tuning | None = None,
     runner: str = "",
+    workspace: int | None = None,
     say: Say = lambda _: None,
     **flags: Any,
 ) -> Bundle:
@@ -68,11 +65,12 @@ def compile_checkpoint(
         device: a profile's name, see ``edgevid devices``.
         precision: fp32, bf16, fp16 or int8, as the device has it.
         lowering: of the shift, or ``auto`` for the device's default.
-        batches: one artifact for each.
+        batches: one artifact for each, or one for all where the device's target holds that.
         settings: threads, streams and hint that are written into the bundle.
         int8: what int8 needs: clips to calibrate with, or a table of ranges.
         tuning: how kernels are chosen where a target has a choice; by a static rank if None.
         runner: ``cpp`` adds a program that runs the network where there is no Python.
+        workspace: bytes that layers may use beside their tensors, where a target has such a limit.
         say: is told each step.
         flags: what the file does not say, as for `edgevid.checkpoints.read` or, of an ONNX file,
             for `edgevid.foreign.read_foreign`.
@@ -94,6 +92,7 @@ def compile_checkpoint(
         int8=int8,
         tuning=tuning,
         runner=runner,
+        workspace=workspace,
     )
     source = open_source(checkpoint, say=say, **flags)
     if source.batch is not None and set(request.batches) != {source.batch}:
@@ -122,11 +121,12 @@ def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
         say("comparing the int8 graph with float")
         proof = int8_proof(recipe, graph, golden.expectations, open_reference)
     names = [save_expectation(draft, part) for part in proof.recorded]
-    records = []
-    for batch in request.batches:
-        if batch > 1:
-            graph = with_uint8_clips(source.graph(batch), source.normalization)
-        records.append(_compile_batch(draft, graph, batch, request, proof, recipe, say))
+
+    def graph_of(batch: int) -> ir.Model:
+        made = graph if batch == 1 else with_uint8_clips(source.graph(batch), source.normalization)
+        return recipe.apply(made) if recipe else made
+
+    records = compile_batches(draft, graph_of, request, proof, recipe.float_layers if recipe else None, say)
     seal(
         draft,
         _manifest(
@@ -186,51 +186,6 @@ def _measured_with(request: Plan) -> str:
     if request.capability.executes and not request.device.simulates:
         return f"{request.device.target} {request.capability.version}"
     return f"{request.device.simulates or request.device.target}, simulated with ONNX Runtime"
-
-
-def _compile_batch(
-    draft: Path,
-    graph: ir.Model,
-    batch: int,
-    request: Plan,
-    proof: Proof,
-    recipe: Recipe | None,
-    say: Say,
-) -> ArtifactRecord:
-    runtime = targets.find(request.device.target)
-    if recipe is not None:
-        graph = recipe.apply(graph)
-    name, plain = lowered(graph, batch, request)
-    say(f"compiling batch {batch} for {request.device.name}, {request.precision}, lowering {name}")
-    folder = draft / "artifacts" / f"batch{batch}"
-    folder.mkdir(parents=True)
-    artifact = build(plain, name, batch, request, folder)
-    checks: tuple[CheckRecord, ...] = ()
-    layers: list[LayerRecord] = []
-    if request.capability.executes:
-        say(f"verifying batch {batch}")
-        with runtime.open(artifact) as session:
-            result = proof.of(session, request.precision)
-            if recipe is not None:
-                layers = layer_records(session.layers(), recipe.float_layers)
-        result.raise_if_failed(f"{request.device.name}, batch {batch}, lowering {name}")
-        checks = check_records(result)
-    return ArtifactRecord(
-        folder=folder.relative_to(draft).as_posix(),
-        entry=artifact.entry,
-        batch=batch,
-        lowering=name,
-        input=artifact.input,
-        output=artifact.output,
-        checks=list(checks),
-        layers=layers,
-        notes=list(artifact.notes),
-    )
-
-
-def check_records(result: Verification) -> tuple[CheckRecord, ...]:
-    """A verification as the manifest keeps it."""
-    return tuple(CheckRecord(name=c.name, passed=c.passed, detail=c.detail) for c in result.checks)
 
 
 def _manifest(source: Source, request: Plan, **found: Any) -> Manifest:

@@ -214,6 +214,8 @@ class Capability:
         batch_lowerings: the same for several clips.
         scheme: of int8 graphs; None where there is no int8.
         tunes: there is a choice of kernels that can be measured.
+        batch_profiles: one artifact holds several batches, made of a graph whose first axis is symbolic.
+        limits_workspace: the memory that layers use beside their tensors can be limited.
         runners: languages of programs that run an artifact where there is no Python.
     """
 
@@ -229,6 +231,8 @@ class Capability:
     batch_lowerings: tuple[str, ...]
     scheme: Scheme | None = None
     tunes: bool = False
+    batch_profiles: bool = False
+    limits_workspace: bool = False
     runners: tuple[str, ...] = ()
 
 
@@ -275,7 +279,10 @@ class Tuning:
 class CompileOptions:
     """What `Target.compile` is asked for. ``folder`` exists and is empty.
 
-    ``runner`` is the language of a program to be written beside the artifact, or empty.
+    ``runner`` is the language of a program to be written beside the artifact, or empty. ``batches`` are
+    several for one artifact, the smallest of them ``batch``, for a graph whose first axis is symbolic; empty
+    for a static one. ``workspace`` are bytes that layers may use beside their tensors; None leaves it to the
+    runtime.
     """
 
     device: Device
@@ -286,6 +293,8 @@ class CompileOptions:
     settings: RunSettings = RunSettings()
     tuning: Tuning | None = None
     runner: str = ""
+    batches: tuple[int, ...] = ()
+    workspace: int | None = None
 
 
 @dataclass(frozen=True)
@@ -293,7 +302,7 @@ class Artifact:
     """One compiled network on disk: a folder that its runtime opens without edgevid.
 
     ``notes`` are what a reader of the compile report should know of how it was made; ``weight_bits``
-    those of int8 weights, 0 where nothing says it.
+    those of int8 weights, 0 where nothing says it. ``others`` are the same files, opened for other batches.
     """
 
     target: str
@@ -307,6 +316,7 @@ class Artifact:
     settings: RunSettings = RunSettings()
     notes: tuple[str, ...] = ()
     weight_bits: int = 0
+    others: tuple[Artifact, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -372,7 +382,10 @@ class Target(Protocol):
         """The lowering that ``auto`` stands for: the static choice for a canonical graph."""
 
     def compile(self, graph: ir.Model, options: CompileOptions) -> Artifact:
-        """Write an artifact for a lowered graph with static shapes into ``options.folder``."""
+        """Write an artifact for a lowered graph into ``options.folder``.
+
+        Its shapes are static, but for a symbolic first axis where ``options.batches`` are several.
+        """
 
     def open(self, artifact: Artifact, settings: RunSettings | None = None) -> Session:
         """Open an artifact on this machine; ``settings`` replace the compiled-in ones."""

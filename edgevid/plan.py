@@ -31,6 +31,7 @@ class Plan:
     int8: Int8 | None = None
     tuning: Tuning | None = None
     runner: str = ""
+    workspace: int | None = None
 
 
 def plan(
@@ -43,6 +44,7 @@ def plan(
     int8: Int8 | None = None,
     tuning: Tuning | None = None,
     runner: str = "",
+    workspace: int | None = None,
 ) -> Plan:
     """Check a request against the device.
 
@@ -99,5 +101,30 @@ def plan(
             where=f"--runner {runner}",
             fix=f"one of {', '.join(capability.runners)}" if capability.runners else "leave it out",
         )
-    unique = tuple(sorted(set(batches)))
-    return Plan(found, capability, checked, unique, lowering, settings or RunSettings(), int8, tuning, runner)
+    if workspace is not None:
+        _check_workspace(workspace, found, capability)
+    return Plan(
+        found,
+        capability,
+        checked,
+        tuple(sorted(set(batches))),
+        lowering,
+        settings or RunSettings(),
+        int8,
+        tuning,
+        runner,
+        workspace,
+    )
+
+
+def _check_workspace(workspace: int, device: Device, capability: Capability) -> None:
+    if not capability.limits_workspace:
+        raise ConfigError(
+            f"{device.target} has no workspace to limit for {device.name}",
+            where="--workspace",
+            fix="leave it out; a board's build_engine.py takes it on the board",
+        )
+    if workspace < 1:
+        raise ConfigError(
+            f"a workspace of {workspace} bytes", where="--workspace", fix="give 1 or more, or leave it out"
+        )

@@ -31,7 +31,7 @@ def compile_(
     device: Annotated[str, typer.Option(help="A device profile, see 'edgevid devices'.")] = "host",
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16 or int8.")] = "fp32",
     lowering: Annotated[str, typer.Option(help="Of the shift: auto or a name.")] = "auto",
-    batch: Annotated[str, typer.Option(help="Batch sizes, as 1,16.")] = "1",
+    batch: Annotated[str, typer.Option(help="Batch sizes, as 1,16; GPUs hold all in one engine.")] = "1",
     calibration: Annotated[
         Path | None,
         typer.Option(metavar="VIDEOS", help="For int8: a list, a folder, packed clips, or a table (.json)."),
@@ -77,6 +77,10 @@ def compile_(
     runner: Annotated[
         str, typer.Option(help="cpp: add a program that runs the network on boards without Python.")
     ] = "",
+    workspace: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="MIB", help="Memory that layers may use beside their tensors, at most."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="List every layer with its precision.")] = False,
     as_json: Json = False,
     threads: Threads = None,
@@ -156,6 +160,7 @@ def compile_(
             int8=int8,
             tuning=tuning,
             runner=runner,
+            workspace=None if workspace is None else workspace << 20,
             say=say,
             **flags,
         )

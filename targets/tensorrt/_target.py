@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["TensorRtTarget", "scheme_of", "typed"]
 
 _LOWERINGS = ("fused_slice_concat", "slice_concat", "fused_pad")
-"""A shift as slices and one concat is one kernel; a pad makes two of it."""
+"""A shift as slices and one concat is one kernel; a pad makes two of it. Of a symbolic batch only the second
+holds, and is one kernel in every profile too."""
 
 _FORBIDDEN = frozenset({"NonZero", "ScatterElements", "ScatterND", "edgevid::Shift"})
 
@@ -47,6 +48,7 @@ from cuda.bindings import runtime as cuda
 logits, kind = np.zeros({output_shape!r}, np.float32), cuda.cudaMemcpyKind
 engine = tensorrt.Runtime(tensorrt.Logger()).deserialize_cuda_engine((here / {entry!r}).read_bytes())
 context = engine.create_execution_context()
+context.set_input_shape({input!r}, clip.shape)
 given, result = (cuda.cudaMalloc(array.nbytes)[1] for array in (clip, logits))
 cuda.cudaMemcpy(given, clip.ctypes.data, clip.nbytes, kind.cudaMemcpyHostToDevice)
 context.set_tensor_address({input!r}, given), context.set_tensor_address({output!r}, result)
@@ -154,6 +156,7 @@ def scheme_of(gpu: Board) -> Scheme:
 
 def _capability(gpu: Board | None, found: Here) -> Capability:
     precisions = gpu.precisions if gpu else ()
+    engines = gpu is not None and gpu.family != "board"
     missing: dict[Precision, str] = dict.fromkeys(PRECISIONS, found.reason)
     if gpu is not None:
         missing = {kind: f"{gpu.title} has no {kind}" for kind in PRECISIONS}
@@ -171,6 +174,8 @@ def _capability(gpu: Board | None, found: Here) -> Capability:
         lowerings=_LOWERINGS,
         batch_lowerings=_LOWERINGS,
         scheme=scheme_of(gpu) if gpu and "int8" in precisions else None,
+        batch_profiles=engines,
+        limits_workspace=engines,
     )
 
 
@@ -190,26 +195,44 @@ def _engine(graph: ir.Model, options: CompileOptions, gpu: Board) -> Artifact:
     from edgevid.targets.tensorrt.layer_report import report_of, save_report
 
     flavor: Flavor = "tensorrt_rtx" if gpu.family == "rtx" else "tensorrt"
-    artifact = describe(TensorRtTarget.name, "model.engine", graph, options)
+    artifacts = [
+        describe(TensorRtTarget.name, "model.engine", graph, replace(options, batch=batch))
+        for batch in options.batches or (options.batch,)
+    ]
     network = typed(graph, options.precision, flavor)
     plan = build_plan(
         onnx_ir.to_proto(network).SerializeToString(),
         flavor=flavor,
         capabilities=gpu.capabilities if flavor == "tensorrt_rtx" else (),
+        workspace=options.workspace,
+        batches=options.batches,
     )
+    artifact = artifacts[0]
     artifact.path.write_bytes(plan.data)
     only = this_gpu().name if flavor == "tensorrt" else ""
-    identity = EngineIdentity(flavor=flavor, version=plan.version, capabilities=gpu.capabilities, gpu=only)
+    identity = EngineIdentity(
+        flavor=flavor,
+        version=plan.version,
+        capabilities=gpu.capabilities,
+        gpu=only,
+        batches=options.batches,
+    )
     save_identity(identity, artifact.folder)
-    report = report_of(plan.log, network)
-    save_report(report, artifact.folder)
     write_example(
         artifact, _EXAMPLE, flavor=flavor, output=artifact.output.name, output_shape=artifact.output.shape
     )
-    notes = [*report.notes()]
+    notes = []
     if any(value.dtype == onnx_ir.DataType.FLOAT16 for node in network.graph for value in node.outputs):
         notes.append(_float_note(graph))
-    return replace(artifact, notes=(*notes, gpu.note) if gpu.note else tuple(notes))
+    if options.batches:
+        notes.append(f"one engine with a profile for each of batch {', '.join(map(str, options.batches))}")
+    if gpu.note:
+        notes.append(gpu.note)
+    for profile, each in enumerate(artifacts):
+        report = report_of(plan.log, network, profile)
+        save_report(report, each.folder, each.batch if options.batches else None)
+        artifacts[profile] = replace(each, notes=(*report.notes(), *notes))
+    return replace(artifacts[0], others=tuple(artifacts[1:]))
 
 
 def _float_note(graph: ir.Model) -> str:

@@ -131,8 +131,8 @@ def _failure(recorder: Any, job: Job, version: str) -> TargetError:
     if job.workspace is not None and _NO_ROOM.search(told):
         return TargetError(
             f"{who} cannot build with {job.workspace} bytes of workspace: {recorder.errors()}",
-            where="workspace",
-            fix="give it more, or leave the limit out",
+            where="--workspace",
+            fix="give it more by a larger --workspace, or leave the limit out",
         )
     return TargetError(f"{who} cannot build the network: {recorder.errors() or 'it gives no reason'}")
 

@@ -209,11 +209,16 @@ def _outside_of_layers(graph: ir.Model) -> tuple[set[ir.Node], set[ir.Node]]:
 
 def _window(node: ir.Node) -> int:
     """Elements that each result is the mean of; 0 where shapes do not say it."""
-    value, result = node.inputs[0], node.outputs[0]
-    if value is None or value.shape is None or not value.shape.is_static():
-        return 0
+    before, after = _elements(node.inputs[0]), _elements(node.outputs[0])
     if node.op_type == "AveragePool":
-        return math.prod(node.attributes.get_ints("kernel_shape", ()))
-    if result.shape is None or not result.shape.is_static():
-        return 0
-    return math.prod(value.shape.numpy()) // max(1, math.prod(result.shape.numpy()))
+        return 0 if before is None else math.prod(node.attributes.get_ints("kernel_shape", ()))
+    return 0 if before is None or after is None else before // max(1, after)
+
+
+def _elements(value: ir.Value | None) -> int | None:
+    """Of a tensor, a symbolic first axis not counted; None where the shape does not say it."""
+    if value is None or value.shape is None:
+        return None
+    sizes = [size for size in value.shape if isinstance(size, int)]
+    unknown = [axis for axis, size in enumerate(value.shape) if not isinstance(size, int)]
+    return math.prod(sizes) if unknown in ([], [0]) else None

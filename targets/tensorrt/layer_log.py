@@ -38,6 +38,8 @@ _TENSOR = re.compile(
 )
 _TYPE = re.compile(rf"\b({'|'.join(_TYPES)})\b")
 _ORIGIN = re.compile(r"\[ONNX Layer: (.*?)\]")
+_PROFILE = re.compile(r"\[profile (\d+)\]")
+"""What names of tensors and kernels have in the kernels of all profiles but the first."""
 _WAITING = frozenset({"signal", "wait", "NoOp"})
 """Between streams; nothing is computed."""
 
@@ -80,16 +82,22 @@ class Kernel:
         return sum(given.values()) + sum(made.values())
 
 
-def read_kernels(log: str) -> tuple[Kernel, ...]:
-    """The kernels in the order in which they run.
+def read_kernels(log: str, profile: int = 0) -> tuple[Kernel, ...]:
+    """The kernels of an optimization profile in the order in which they run.
 
     Raises:
         TargetError: the log lists none, or in a form that is not known.
     """
-    lines = [match for match in _LINE.finditer(log) if match["kind"] not in _WAITING]
+    lines = []
+    listed = 0
+    for match in _LINE.finditer(log):
+        # Between two kernels of its own, a tensor of a profile may be without the mark.
+        listed = max(listed, *map(int, _PROFILE.findall(match[0])), 0)
+        if listed == profile and match["kind"] not in _WAITING:
+            lines.append(match)
     if not lines:
         raise TargetError(
-            "the builder's log lists no kernels",
+            "the builder's log lists no kernels" + (f" of profile {profile}" if profile else ""),
             where="the layer information of TensorRT's verbose log",
             fix="report the version of TensorRT: the form of its log is not known",
         )

@@ -104,13 +104,13 @@ class LayerReport(_Record):
         return tuple(notes)
 
 
-def report_of(log: str, graph: ir.Model) -> LayerReport:
-    """What a builder's log says of the graph that it was given.
+def report_of(log: str, graph: ir.Model, profile: int = 0) -> LayerReport:
+    """What a builder's log says of the graph that it was given, in one of its optimization profiles.
 
     Raises:
         TargetError: the log lists no kernels, or not one for every layer.
     """
-    kernels = read_kernels(log)
+    kernels = read_kernels(log, profile)
     kinds = {str(node.name): node.op_type for node in graph.graph}
     quantized = "QuantizeLinear" in kinds.values()
     constants = {tensor.name: tensor.bytes for kernel in kernels for tensor in kernel.constants}
@@ -125,18 +125,18 @@ def report_of(log: str, graph: ir.Model) -> LayerReport:
     )
 
 
-def save_report(report: LayerReport, folder: Path) -> None:
-    """Write it beside the engine."""
-    (folder / REPORT).write_text(report.model_dump_json(indent=1), encoding="utf-8")
+def save_report(report: LayerReport, folder: Path, batch: int | None = None) -> None:
+    """Write it beside the engine; of an engine of several batches, there is one for each ``batch``."""
+    _path(folder, batch).write_text(report.model_dump_json(indent=1), encoding="utf-8")
 
 
-def load_report(folder: Path) -> LayerReport:
+def load_report(folder: Path, batch: int | None = None) -> LayerReport:
     """Read what lies beside an engine.
 
     Raises:
         TargetError: there is no such file, or it is damaged.
     """
-    path = folder / REPORT
+    path = _path(folder, batch)
     try:
         return LayerReport.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # what pydantic raises is a ValueError
@@ -145,6 +145,10 @@ def load_report(folder: Path) -> LayerReport:
             where=path,
             fix="compile the bundle again",
         ) from error
+
+
+def _path(folder: Path, batch: int | None) -> Path:
+    return folder / (REPORT if batch is None else f"layers.batch{batch}.json")
 
 
 def _is_layer(node: ir.Node) -> bool:

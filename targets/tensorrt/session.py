@@ -71,7 +71,8 @@ class TensorRtSession(CheckedSession):
 
     def layers(self) -> tuple[Layer, ...]:
         """As the builder told them: an engine has no choice when it runs."""
-        return load_report(self.artifact.folder).layers()
+        batch = self.artifact.batch if self._identity.batches else None
+        return load_report(self.artifact.folder, batch).layers()
 
     def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
         with self._one_at_a_time:

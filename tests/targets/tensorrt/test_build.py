@@ -91,7 +91,7 @@ def test_a_workspace_of_nothing_is_refused():
 def test_too_little_workspace_is_told_by_the_real_builder_too():
     with pytest.raises(TargetError, match=r"with 1 bytes of workspace: .* workspace limit") as refused:
         rtx(network(), workspace=1)
-    assert refused.value.where == "workspace"
+    assert refused.value.where == "--workspace"
 
 
 def test_full_tensorrt_that_is_not_installed_is_told():

@@ -174,3 +174,11 @@ def test_the_scale_of_a_dead_channel_does_not_become_0():
     scale = node_of(checked(model), "DequantizeLinear").inputs[1].const_value.numpy()
     assert (scale > 0).all()
     assert scale.dtype == np.float16
+
+
+@pytest.mark.parametrize("first", ["2", "N"])
+def test_a_mean_over_many_elements_stays_in_float32_in_any_batch(first):
+    text = f"(float[{first}, 4, 64, 64] x, float[4, 4, 1, 1] w) => (float y)"
+    text += " { a = Conv (x, w) b = ReduceMean (a, axes) y = Conv (b, w) }"
+    model = parsed(text, axes=np.array([2, 3]))
+    assert "a mean over 4096 elements" in float_nodes(model).values()

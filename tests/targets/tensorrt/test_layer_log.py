@@ -51,3 +51,15 @@ def test_a_log_without_kernels_is_refused():
 def test_a_type_that_is_not_known_is_refused():
     with pytest.raises(TargetError, match="gives no type"):
         read_kernels(RTX.replace("Datatype: Int8", "Datatype: Int2"))
+
+
+def test_kernels_of_another_profile_follow_those_of_the_first_and_are_marked():
+    lines = RTX.replace("Name: ", "Name: second ").splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("Name: "))
+    lines[first] = lines[first].replace("Inputs: [ { Name: second ", "Inputs: [ { Name: [profile 1] second ")
+    log = "\n".join([RTX, *lines])
+    assert "[profile 1]" in log
+    assert read_kernels(log) == read_kernels(RTX)
+    assert [kernel.name.split()[0] for kernel in read_kernels(log, 1)] == ["second", "second"]
+    with pytest.raises(TargetError, match="no kernels of profile 2"):
+        read_kernels(log, 2)
