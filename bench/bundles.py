@@ -3,70 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial, reduce
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
+from typing import Any
+
+from pydantic import JsonValue
 
 from edgevid.bench.factory import Factory
+from edgevid.bench.in_flight import BURST
+from edgevid.bench.opening import MeasurableBundle, Opening
 from edgevid.bench.processes import compare_in_processes
-from edgevid.bench.protocol import Comparison, Elapsed, Progress, Variant
+from edgevid.bench.protocol import Comparison, Progress, Variant
 from edgevid.bench.results import BundleIdentity, Label, Result
 from edgevid.bench.settings import Settings
-from edgevid.contract import RunSettings, Session
 from edgevid.errors import BenchmarkError, UnknownDeviceError
 from edgevid.targets._profiles import device as find_device
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-__all__ = ["ClockedSession", "MeasurableBundle", "bench_bundles", "label_of", "names_of", "open_variants"]
-
-BUNDLE_OPENER = "edgevid.bundle:Bundle.open"
-
-
-class MeasurableBundle(Protocol):
-    """What is needed of a bundle to measure it: `edgevid.bundle.Bundle` has it."""
-
-    @property
-    def manifest(self) -> Any:
-        """Has ``device``, ``device_title``, ``precision`` and ``simulates``."""
-
-    @property
-    def golden_clip(self) -> NDArray[Any]:
-        """Frames ``[clips, T, H, W, 3]`` that the bundle was verified with."""
-
-    def session(self, batch: int | None = None, settings: RunSettings | None = None) -> Session:
-        """The bundle's network, open."""
-
-
-@runtime_checkable
-class ClockedSession(Protocol):
-    """A session whose device times its runs itself."""
-
-    @property
-    def clock(self) -> str:
-        """What it measures with, in words."""
-
-    def latencies_ms(self, clip: NDArray[Any], number: int) -> list[float]:
-        """Milliseconds of each of ``number`` runs."""
+__all__ = ["bench_bundles", "factory_of", "label_of", "names_of", "open_variants", "parameters_of"]
 
 
 def bench_bundles(
     bundles: Sequence[Path],
     *,
-    batch: int | None = None,
-    threads: int | None = None,
-    streams: int | None = None,
-    hint: Literal["latency", "throughput"] = "latency",
-    on: str = "",
     settings: Settings | None = None,
     device: str = "",
     notes: Sequence[str] = (),
     progress: Progress | None = None,
-    opener: str = BUNDLE_OPENER,
+    **opening: Any,
 ) -> Result:
     """Measure ``Session.run`` of each bundle on its golden clip, repeated to the batch.
 
@@ -76,16 +40,11 @@ def bench_bundles(
 
     Args:
         bundles: their folders, at least one.
-        batch: clips a call; ``None`` for each bundle's own.
-        threads: for each session; ``None`` leaves it to what was compiled in.
-        streams: the same.
-        hint: what the runtime optimizes for, where threads or streams are given.
-        on: address of a board behind a network; its own clock counts.
         settings: of the protocol.
         device: name of the device that is measured.
         notes: for the record.
         progress: called for each step.
-        opener: ``module:callable`` that opens a folder.
+        opening: the fields of `edgevid.bench.opening.Opening`.
 
     Raises:
         BenchmarkError: no bundles, or one whose golden clip does not fit its network.
@@ -95,74 +54,69 @@ def bench_bundles(
     """
     if not bundles:
         raise BenchmarkError("there is no bundle to measure", fix="name at least one bundle folder")
-    factory = Factory(
-        target="edgevid.bench.bundles:open_variants",
-        arguments={
-            "paths": [str(path.absolute()) for path in bundles],
-            "batch": batch,
-            "threads": threads,
-            "streams": streams,
-            "hint": hint,
-            "on": on,
-            "opener": opener,
-        },
-    )
+    how = Opening(**opening)
     names = names_of(bundles)
     return compare_in_processes(
-        factory,
+        factory_of(bundles, how),
         settings or Settings(),
         title=" against ".join(filter(None, (", ".join(names[1:]), names[0]))),
         device=device,
-        parameters={"batch": batch or "as compiled", "threads": threads or "as compiled"},
-        notes=notes,
+        parameters=parameters_of(how),
+        notes=[*notes, *_in_flight_note(how)],
         progress=progress,
     )
 
 
-@contextmanager
-def open_variants(
-    paths: Sequence[str],
-    batch: int | None = None,
-    threads: int | None = None,
-    streams: int | None = None,
-    hint: Literal["latency", "throughput"] = "latency",
-    on: str = "",
-    opener: str = BUNDLE_OPENER,
-) -> Iterator[Comparison]:
-    """Open the bundles in this process; see `bench_bundles` for the arguments.
+def factory_of(bundles: Sequence[Path], how: Opening, *, twin: bool = True) -> Factory:
+    """`open_variants` of them, for another process."""
+    paths = [str(path.absolute()) for path in bundles]
+    return Factory(
+        target="edgevid.bench.bundles:open_variants",
+        arguments={"paths": paths, "twin": twin, **how.model_dump(mode="json")},
+    )
 
-    Sessions are closed on leaving.
+
+def parameters_of(how: Opening) -> dict[str, JsonValue]:
+    """For the record."""
+    streams: dict[str, JsonValue] = {} if how.streams is None else {"streams": how.streams}
+    return {"batch": how.batch or "as compiled", "threads": how.threads or "as compiled", **streams}
+
+
+def _in_flight_note(how: Opening) -> list[str]:
+    settings = how.run_settings()
+    if how.streams in (None, 1) or settings is None:
+        return []
+    return [
+        f"{how.streams} requests in flight: as many sessions, each with {settings.threads} of the threads; a "
+        f"sample is {BURST} runs of each, its wall time no latency"
+    ]
+
+
+@contextmanager
+def open_variants(paths: Sequence[str], *, twin: bool = True, **opening: Any) -> Iterator[Comparison]:
+    """Open the bundles in this process; sessions are closed on leaving.
+
+    Args:
+        paths: their folders, the baseline first.
+        twin: open the baseline a second time, for the A/A pair.
+        opening: the fields of `edgevid.bench.opening.Opening`.
     """
-    run_settings = None
-    if threads is not None or streams is not None or on:
-        run_settings = RunSettings(threads=threads, streams=streams, hint=hint, on=on)
+    how = Opening(**opening)
     folders = [Path(path) for path in paths]
     with ExitStack() as stack:
 
         def opened(name: str, folder: Path) -> Variant:
-            bundle = _opener(opener)(folder)
-            session = stack.enter_context(bundle.session(batch=batch, settings=run_settings))
-            clip = _clip_for(session, bundle, folder)
-            clock = f"on {on}, by its own clock" if on else _clock_of(session)
-            run = partial(_by_its_clock, session, clip) if clock else partial(session.run, clip)
-            label, note = label_of(bundle)
-            if on:
+            found = stack.enter_context(how.open(folder))
+            label, note = label_of(found.bundle)
+            if how.on:
                 label, note = "measured", ""
-            note = "; ".join(filter(None, (note, clock)))
-            return Variant(name, run, label, note, _identity(folder))
+            note = "; ".join(filter(None, (note, found.clock)))
+            return Variant(name, found.run, label, note, _identity(folder), found.clips)
 
         names = names_of(folders)
         variants = [opened(name, folder) for name, folder in zip(names, folders, strict=True)]
-        yield Comparison(variants[0], variants[1:], twin=opened(names[0], folders[0]).run)
-
-
-def _clock_of(session: object) -> str:
-    return session.clock if isinstance(session, ClockedSession) else ""
-
-
-def _by_its_clock(session: Any, clip: NDArray[Any]) -> Elapsed:
-    (latency,) = session.latencies_ms(clip, 1)
-    return Elapsed(round(1e6 * latency))
+        again = opened(names[0], folders[0]).run if twin else None
+        yield Comparison(variants[0], variants[1:], twin=again)
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:
@@ -187,32 +141,6 @@ def names_of(folders: Sequence[Path]) -> list[str]:
 def _repeated(paths: Sequence[Path]) -> set[str]:
     own = [path.name for path in dict.fromkeys(paths)]
     return {name for name in own if own.count(name) > 1}
-
-
-def _opener(name: str) -> Callable[[Path], MeasurableBundle]:
-    # A name, not a callable: it has to reach another process. Only tests give another one.
-    module, _, attributes = name.partition(":")
-    found: object = reduce(getattr, attributes.split("."), import_module(module))
-    return cast("Callable[[Path], MeasurableBundle]", found)
-
-
-def _clip_for(session: Session, bundle: MeasurableBundle, folder: Path) -> NDArray[Any]:
-    import numpy as np
-
-    clip = bundle.golden_clip
-    shape = session.input.shape
-    if (
-        clip.ndim != len(shape)
-        or clip.shape[1:] != tuple(shape[1:])
-        or str(clip.dtype) != session.input.dtype
-    ):
-        raise BenchmarkError(
-            f"the golden clip {list(clip.shape)} {clip.dtype} does not fit the network's input "
-            f"{list(shape)} {session.input.dtype}",
-            where=folder,
-            fix="compile the bundle again",
-        )
-    return np.ascontiguousarray(clip[np.arange(shape[0]) % len(clip)])
 
 
 def label_of(bundle: MeasurableBundle) -> tuple[Label, str]:

@@ -12,6 +12,7 @@ from edgevid.bench.load import LoadMeter
 from edgevid.bench.protocol import Comparison, Progress, measure
 from edgevid.bench.results import ProcessRun, Result
 from edgevid.bench.settings import Settings
+from edgevid.bench.statistics import is_within
 from edgevid.bench.validity import judge
 
 __all__ = ["compare", "conclude"]
@@ -67,6 +68,25 @@ def _endings(runs: Sequence[ProcessRun], settings: Settings) -> list[str]:
     statuses = {run.status for run in runs}
     if "interrupted" in statuses or len(runs) < settings.processes:
         return [f"interrupted after {done} of {wanted} rounds"]
+    notes = []
     if "budget" in statuses:
-        return [f"the time budget of {settings.budget_seconds:g} s ended it after {done} of {wanted} rounds"]
-    return []
+        notes = [f"the time budget of {settings.budget_seconds:g} s ended it after {done} of {wanted} rounds"]
+    return notes + _widths(runs, settings)
+
+
+def _widths(runs: Sequence[ProcessRun], settings: Settings) -> list[str]:
+    """Whether the intervals became as narrow as was asked for."""
+    if settings.within is None:
+        return []
+    asked = f"within {100 * settings.within:.3g} % of the median"
+    rounds = ", ".join(str(run.rounds) for run in runs)
+    wide = {
+        name
+        for run in runs
+        for name, samples in run.samples.items()
+        if not is_within(samples.wall_ns, settings.within)
+    }
+    if not wide:
+        return [f"the 95 % intervals of each process are {asked}, after {rounds} rounds"]
+    names = ", ".join(sorted(wide))
+    return [f"the 95 % intervals are not {asked} after {rounds} rounds, the most that were allowed: {names}"]

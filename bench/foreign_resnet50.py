@@ -11,23 +11,19 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from pydantic import TypeAdapter
-
 from edgevid import targets
-from edgevid.bench.factory import Factory
+from edgevid.bench.artifacts import factory_of
 from edgevid.bench.in_place import EXPORTERS, export_in_place
 from edgevid.bench.processes import compare_in_processes
 from edgevid.bench.progress import progress_bar
-from edgevid.bench.protocol import Comparison, Progress, Variant
+from edgevid.bench.protocol import Progress
 from edgevid.bench.results import Result
 from edgevid.bench.settings import Settings
 from edgevid.bench.storage import save_result
@@ -43,11 +39,10 @@ if TYPE_CHECKING:
 
     from edgevid.models.config import NetworkConfig
 
-__all__ = ["Facts", "main", "measure_foreign", "open_variants"]
+__all__ = ["Facts", "main", "measure_foreign"]
 
 BASELINE = "checkpoint"
 SEED = 0
-_ARTIFACT = TypeAdapter(Artifact)
 
 
 @dataclass(frozen=True)
@@ -109,11 +104,8 @@ def measure_foreign(
             files[f"{name}, plain"] = files[name]
         clip = bundles[BASELINE].golden_clip
         facts = _facts(files, artifacts, clip)
-        recorded = {name: _ARTIFACT.dump_python(entry, mode="json") for name, entry in artifacts.items()}
         result = compare_in_processes(
-            Factory(
-                target=f"{__package__}.foreign_resnet50:open_variants", arguments={"artifacts": recorded}
-            ),
+            factory_of(artifacts),
             settings or Settings(),
             title=f"{config.backbone}: bundles of foreign ONNX files",
             device=find_device("host").title,
@@ -126,20 +118,6 @@ def measure_foreign(
             progress=progress,
         )
     return result, facts
-
-
-@contextmanager
-def open_variants(artifacts: Mapping[str, Any]) -> Iterator[Comparison]:
-    """Open the artifacts, the first of them twice; called in each measuring process."""
-    with ExitStack() as stack:
-
-        def opened(name: str) -> Variant:
-            artifact = _ARTIFACT.validate_python(artifacts[name])
-            session = stack.enter_context(targets.find(artifact.target).open(artifact))
-            return Variant(name, partial(session.run, _clip(session.input.shape)))
-
-        variants = [opened(name) for name in artifacts]
-        yield Comparison(variants[0], variants[1:], twin=opened(variants[0].name).run)
 
 
 def _files(config: NetworkConfig, folder: Path) -> dict[str, Path]:
@@ -219,12 +197,6 @@ def _facts(
             difference=compare(expected, logits).max_relative,
         )
     return found
-
-
-def _clip(shape: tuple[int, ...]) -> NDArray[Any]:
-    import numpy as np
-
-    return np.random.default_rng(SEED).integers(0, 256, shape, dtype=np.uint8)
 
 
 def _table(facts: Mapping[str, Facts]) -> Table:

@@ -7,27 +7,19 @@ where the environment can still tell the runtimes' idle threads to sleep.
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TextIO
+from typing import Any
 
 from pydantic import JsonValue
 
-from edgevid import errors
 from edgevid.bench.compare import conclude
-from edgevid.bench.environment import quiet_thread_pools
 from edgevid.bench.factory import Factory
-from edgevid.bench.protocol import Progress, ProgressEvent
+from edgevid.bench.fresh_process import Keep, Told, call_apart
+from edgevid.bench.protocol import Progress, ProgressEvent, measure
 from edgevid.bench.results import ProcessRun, Result
 from edgevid.bench.settings import Settings
 
-__all__ = ["compare_in_processes"]
+__all__ = ["compare_in_processes", "measure_comparison", "measure_in_process"]
 
 
 def compare_in_processes(
@@ -65,7 +57,9 @@ def compare_in_processes(
     remarks = list(notes)
     for index in range(settings.processes):
         try:
-            run, remark = _Child(factory, settings, index, environment or {}).follow(progress)
+            run, remark = measure_in_process(
+                factory, settings, index, progress=progress, environment=environment
+            )
         except KeyboardInterrupt:
             if not runs:
                 raise
@@ -77,103 +71,56 @@ def compare_in_processes(
     return conclude(runs, settings, title=title, device=device, parameters=parameters, notes=remarks)
 
 
-class _Child:
-    """One measuring process, from its start to its result."""
+def measure_in_process(
+    factory: Factory,
+    settings: Settings,
+    index: int = 0,
+    *,
+    progress: Progress | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[ProcessRun, str]:
+    """The measurement of one fresh process, and a remark, mostly empty.
 
-    def __init__(
-        self, factory: Factory, settings: Settings, index: int, environment: Mapping[str, str]
-    ) -> None:
-        self.factory = factory
-        self.settings = settings
-        self.index = index
-        # As multiprocessing does: what can be imported here can be imported there.
-        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-        self.environment = {**os.environ, "PYTHONPATH": path, **quiet_thread_pools(), **environment}
+    Args:
+        factory: opens what is to be measured.
+        settings: of the protocol; the process gets one part in ``settings.processes`` of the time budget.
+        index: which of the processes it is, from 0, for those who watch.
+        progress: called for each step.
+        environment: variables that replace the inherited ones, and those of `quiet_thread_pools`.
 
-    def follow(self, progress: Progress | None) -> tuple[ProcessRun, str]:
-        """Run the process; its measurement and a remark, mostly empty.
+    Raises:
+        EdgevidError: of the type that was raised in the process.
+        BenchmarkError: the process crashed.
+        KeyboardInterrupt: Ctrl-C before anything was measured.
+    """
+    budget = settings.budget_seconds
+    share = None if budget is None else budget / settings.processes
+    own = settings.model_copy(update={"budget_seconds": share, "processes": 1})
 
-        Raises:
-            KeyboardInterrupt: it was interrupted before it measured anything.
-        """
-        with tempfile.TemporaryDirectory(prefix="edgevid-bench-") as name:
-            folder = Path(name)
-            self._write_job(folder)
-            with (folder / "output.txt").open("wb") as output:
-                interrupted, code = self._run(folder, output.fileno(), progress)
-            return self._collect(folder, interrupted, code)
+    def told(step: dict[str, Any]) -> None:
+        if progress is not None:
+            progress(ProgressEvent(**step, process=index, processes=settings.processes))
 
-    def _write_job(self, folder: Path) -> None:
-        budget = self.settings.budget_seconds
-        share = None if budget is None else budget / self.settings.processes
-        settings = self.settings.model_copy(update={"budget_seconds": share, "processes": 1})
-        job = {"factory": self.factory.job(), "settings": settings.model_dump(mode="json")}
-        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-
-    def _run(self, folder: Path, output: int, progress: Progress | None) -> tuple[bool, int]:
-        reading, writing = os.pipe()
-        with os.fdopen(reading, encoding="utf-8") as pipe:
-            try:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "edgevid.bench.worker", str(folder), str(writing)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    env=self.environment,
-                    pass_fds=(writing,),
-                    # A terminal's Ctrl-C would reach it beside ours, and cut its answer short.
-                    start_new_session=True,
-                )
-            finally:
-                os.close(writing)
-            try:
-                return self._wait(process, pipe, progress), process.wait()
-            finally:
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-
-    def _wait(self, process: subprocess.Popen[bytes], pipe: TextIO, progress: Progress | None) -> bool:
-        try:
-            self._listen(pipe, progress)
-            process.wait()
-        except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
-            self._listen(pipe, None)
-            process.wait()
-            return True
-        return False
-
-    def _listen(self, pipe: TextIO, progress: Progress | None) -> None:
-        for line in pipe:
-            if progress is not None:
-                told = json.loads(line)
-                progress(ProgressEvent(**told, process=self.index, processes=self.settings.processes))
-
-    def _collect(self, folder: Path, interrupted: bool, code: int) -> tuple[ProcessRun, str]:
-        label = f"process {self.index + 1} of {self.settings.processes}"
-        run = folder / "run.json"
-        if run.exists():
-            remark = f"{label} ended with status {code} after its measurement" if code else ""
-            measured = ProcessRun.model_validate_json(run.read_text(encoding="utf-8"))
-            if interrupted:
-                measured = measured.model_copy(update={"status": "interrupted"})
-            return measured, remark
-        if interrupted:
-            raise KeyboardInterrupt
-        report = folder / "error.json"
-        if report.exists():
-            raise _error_from(json.loads(report.read_text(encoding="utf-8")))
-        ending = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
-        printed = (folder / "output.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise errors.BenchmarkError(
-            f"a measuring process {ending}: {printed[-1] if printed else 'it printed nothing'}",
-            where=f"{label}, {self.factory.target}",
-            fix="signal 9 mostly means that memory ran out; else measure in one process to see the cause",
-        )
+    answer = call_apart(
+        f"{__name__}:measure_comparison",
+        {"factory": factory.job(), "settings": own.model_dump(mode="json")},
+        label=f"process {index + 1} of {settings.processes}, {factory.target}",
+        told=told,
+        environment=environment,
+    )
+    run = ProcessRun.model_validate_json(answer.text)
+    if answer.interrupted:
+        run = run.model_copy(update={"status": "interrupted"})
+    return run, answer.remark
 
 
-def _error_from(report: Mapping[str, str]) -> errors.EdgevidError:
-    kind = getattr(errors, report["kind"]) if report["kind"] in errors.__all__ else errors.BenchmarkError
-    error: errors.EdgevidError = kind(report["what"], where=report["where"], fix=report["fix"])
-    return error
+def measure_comparison(
+    factory: Mapping[str, Any], settings: Mapping[str, Any], *, keep: Keep, tell: Told
+) -> None:
+    """What the fresh process calls."""
+
+    def progress(event: ProgressEvent) -> None:
+        tell({"stage": event.stage, "done": event.done, "total": event.total})
+
+    with Factory.model_validate(factory).open() as comparison:
+        keep(measure(comparison, Settings.model_validate(settings), progress=progress).model_dump_json())

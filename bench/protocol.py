@@ -9,17 +9,16 @@ differs from itself is what the measurement cannot see.
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from edgevid.bench.environment import look_around
 from edgevid.bench.load import LoadMeter
 from edgevid.bench.results import BundleIdentity, Label, ProcessRun, Samples, Status, VariantRecord
-from edgevid.bench.settings import Settings
-from edgevid.bench.statistics import median
+from edgevid.bench.settings import MINIMUM_ROUNDS, Settings
+from edgevid.bench.statistics import is_within, median
+from edgevid.bench.timing import Elapsed, idle_share, no_garbage_collection, timed
 from edgevid.errors import BenchmarkError, ConfigError
 
 __all__ = [
@@ -36,28 +35,22 @@ __all__ = [
 MOST_WARMUPS = 30
 """Warm-up runs after which ``stable`` gives up waiting."""
 
+_RECORDED = ("name", "label", "note", "bundle", "clips")
 _STABLE_RUNS = 3
 _STABLE_CHANGE = 0.01
-_IDLE_SECONDS = 0.02
-_GRACE_SECONDS = 0.003  # threads may take this long to fall asleep, as TBB's do
-
-
-@dataclass(frozen=True)
-class Elapsed:
-    """What a call returns that was timed elsewhere, by the clock of the device it ran on."""
-
-    wall_ns: int
+_LOOK_EVERY = 5  # rounds; to look costs milliseconds, and whoever looks often sees what he wants by chance
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Something to be timed: one call of ``run`` is one sample."""
+    """Something to be timed: one call of ``run`` is one sample, and computes ``clips``."""
 
     name: str
     run: Callable[[], object]
     label: Label = "measured"
     note: str = ""
     bundle: BundleIdentity | None = None
+    clips: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,14 +70,10 @@ class Comparison:
 
     def records(self) -> tuple[VariantRecord, ...]:
         """Baseline, twin, candidates."""
-        twin = Variant(
-            f"{self.baseline.name} (A/A)", self.baseline.run, self.baseline.label, bundle=self.baseline.bundle
-        )
+        twin = replace(self.baseline, name=f"{self.baseline.name} (A/A)", note="")
         roles = [("baseline", self.baseline), ("twin", twin), *(("candidate", v) for v in self.candidates)]
         return tuple(
-            VariantRecord.model_validate(
-                {"name": v.name, "role": role, "label": v.label, "note": v.note, "bundle": v.bundle}
-            )
+            VariantRecord.model_validate({**{key: getattr(v, key) for key in _RECORDED}, "role": role})
             for role, v in roles
         )
 
@@ -156,8 +145,8 @@ def measure(
 ) -> ProcessRun:
     """Measure in this process. ``settings.processes`` is not looked at.
 
-    Ends early, keeping every finished round, when the time budget is used up or on Ctrl-C; ``status`` says
-    so.
+    Ends early, keeping every finished round, when the intervals are as narrow as was asked for, when the time
+    budget is used up, or on Ctrl-C; ``status`` says so.
 
     Args:
         comparison: what to measure.
@@ -181,7 +170,7 @@ def measure(
     status: Status = "interrupted"
     load = None
     try:
-        with _no_garbage_collection():
+        with no_garbage_collection():
             session.warm_up()
             meter.start()
             status = session.run_rounds()
@@ -232,6 +221,8 @@ class _Measurement:
     def run_rounds(self) -> Status:
         total = self.settings.rounds
         for index in range(total):
+            if self._is_narrow(index):
+                return "within"
             if index and self._budget_is_used():
                 return "budget"
             self.progress(ProgressEvent("rounds", index, total))
@@ -240,13 +231,13 @@ class _Measurement:
             self.rounds.add(row)
             self.orders.append(order)
         self.progress(ProgressEvent("rounds", total, total))
-        return "complete"
+        return "within" if self._is_narrow(total) else "complete"
 
     def _one_round(self, order: Sequence[int], watch_idle: bool = False) -> list[tuple[int, int]]:
         row = [(0, 0)] * len(self.calls)
         for index in order:
             try:
-                row[index] = _time(self.calls[index])
+                row[index] = timed(self.calls[index])
             except Exception as error:
                 raise BenchmarkError(
                     f"the variant failed while it was measured: {error}",
@@ -256,12 +247,22 @@ class _Measurement:
             if watch_idle:
                 name = self.names[index]
                 # The least of several looks: a pool that spins does so each time.
-                self.idle[name] = min(_idle_share(), self.idle.get(name, 1e9))
+                self.idle[name] = min(idle_share(), self.idle.get(name, 1e9))
         return row
 
     def _budget_is_used(self) -> bool:
         budget = self.settings.budget_seconds
         return budget is not None and time.perf_counter() - self.began >= budget
+
+    def _is_narrow(self, rounds: int) -> bool:
+        within = self.settings.within
+        if within is None or rounds < MINIMUM_ROUNDS:
+            return False
+        if rounds % _LOOK_EVERY and rounds < self.settings.rounds:
+            return False
+        return all(
+            is_within([row[place] for row in self.rounds.wall], within) for place in range(len(self.calls))
+        )
 
     def _is_stable(self) -> bool:
         walls = self.warmup.wall
@@ -273,35 +274,6 @@ class _Measurement:
             if abs(after - before) > _STABLE_CHANGE * before:
                 return False
         return True
-
-
-def _time(call: Callable[[], object]) -> tuple[int, int]:
-    cpu = time.process_time_ns()
-    wall = time.perf_counter_ns()
-    result = call()
-    wall_end = time.perf_counter_ns()
-    if isinstance(result, Elapsed):
-        return result.wall_ns, result.wall_ns
-    return wall_end - wall, time.process_time_ns() - cpu
-
-
-def _idle_share() -> float:
-    time.sleep(_GRACE_SECONDS)
-    wall, cpu = _time(lambda: time.sleep(_IDLE_SECONDS))
-    return cpu / wall
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    # A collection would land in whichever variant happens to run.
-    gc.collect()
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _silent(_: ProgressEvent) -> None:

@@ -1,35 +1,42 @@
 """The result of a comparison: every raw sample, what produced it, and whether to trust it.
 
-The file is JSON with a ``schema_version``. Figures are made from the samples by `edgevid.bench.summary`;
-the file carries them under ``summary`` for other readers, and reading ignores that part.
+The file is JSON with a ``schema_version``; 1 had neither layers, memory, stages nor sustained runs.
+Figures are made from the samples by `edgevid.bench.summary`; the file carries them under ``summary`` for
+other readers, and reading ignores that part.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from edgevid.bench.environment import Environment
 from edgevid.bench.load import Load
 from edgevid.bench.settings import Settings
+from edgevid.contract import LayerTime
 
 __all__ = [
     "LABELS",
     "SCHEMA_VERSION",
+    "STAGES",
     "BundleIdentity",
     "Label",
+    "LayerTime",
     "ProcessRun",
     "Result",
     "Role",
     "Samples",
+    "Stage",
     "Status",
+    "Sustained",
+    "SustainedPoint",
     "VariantRecord",
     "Verdict",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Label = Literal["measured", "other-device", "emulated", "simulated", "estimated"]
 LABELS: dict[Label, str] = {
@@ -42,7 +49,12 @@ LABELS: dict[Label, str] = {
 """What each label means. All but ``measured`` are printed beside the figure."""
 
 Role = Literal["baseline", "twin", "candidate"]
-Status = Literal["complete", "budget", "interrupted"]
+Status = Literal["complete", "within", "budget", "interrupted"]
+"""``complete``: all rounds ran; ``within``: the intervals became as narrow as was asked for before that."""
+
+Stage = Literal["decode", "preprocess", "inference", "whole"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+"""From a video's file to its logits; ``whole`` is measured by itself, not summed."""
 
 
 class _Model(BaseModel):
@@ -62,13 +74,17 @@ class BundleIdentity(_Model):
 
 
 class VariantRecord(_Model):
-    """One variant. ``role`` is ``baseline``, ``twin`` (its A/A pair) or ``candidate``."""
+    """One variant. ``role`` is ``baseline``, ``twin`` (its A/A pair) or ``candidate``.
+
+    ``clips`` are what one sample computes; ``None`` where nobody said it.
+    """
 
     name: str
     role: Role
     label: Label = "measured"
     note: str = ""
     bundle: BundleIdentity | None = None
+    clips: int | None = None
 
 
 class Samples(_Model):
@@ -134,6 +150,44 @@ class ProcessRun(_Model):
         return len(self.orders)
 
 
+class SustainedPoint(_Model):
+    """Some runs in a row of many. ``None``: the machine does not tell.
+
+    Attributes:
+        seconds: since the first run of all began.
+        wall_ns: the median of these runs.
+        megahertz: mean clock of the processors that the process may use.
+        celsius: of the hottest sensor.
+        joules: that the processor's packages took meanwhile, by their own counters.
+        clips: that these runs computed.
+    """
+
+    seconds: float
+    wall_ns: int
+    megahertz: float | None = None
+    celsius: float | None = None
+    joules: float | None = None
+    clips: int = 1
+
+
+class Sustained(_Model):
+    """One variant, run without a pause.
+
+    Attributes:
+        variant: its name.
+        wanted_seconds: how long it was to run.
+        status: ``complete`` or ``interrupted``.
+        points: in order.
+        notes: which counters the machine lacks.
+    """
+
+    variant: str
+    wanted_seconds: float
+    status: Status = "complete"
+    points: tuple[SustainedPoint, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 class Verdict(_Model):
     """Whether the figures can be trusted; prints as ``VALID`` or ``INVALID: reason; reason``."""
 
@@ -157,9 +211,13 @@ class Result(_Model):
         command: the command line.
         parameters: of what was measured, as ``batch`` and ``threads``.
         runs: one a process.
+        layer_times: operations in the order they ran, by variant, from runs apart from the timed ones.
+        peak_memory: bytes of a fresh process that opened this variant alone and ran it, by variant.
+        stages: samples of each stage from a video to its logits, by variant.
+        sustained: one variant over minutes.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     title: str
     device: str = ""
     created: datetime
@@ -169,11 +227,19 @@ class Result(_Model):
     runs: tuple[ProcessRun, ...] = Field(min_length=1)
     verdict: Verdict
     notes: tuple[str, ...] = ()
+    layer_times: dict[str, tuple[LayerTime, ...]] = Field(default_factory=dict)
+    peak_memory: dict[str, int] = Field(default_factory=dict)
+    stages: dict[str, dict[Stage, Samples]] = Field(default_factory=dict)
+    sustained: Sustained | None = None
 
     @model_validator(mode="after")
     def _same_variants(self) -> Result:
         if any(run.variants != self.runs[0].variants for run in self.runs):
             raise ValueError("the processes measured different variants")
+        names = {variant.name for variant in self.variants}
+        about = {*self.layer_times, *self.peak_memory, *self.stages}
+        if unknown := sorted(about - names):
+            raise ValueError(f"figures of {unknown[0]!r}, which is no variant")
         return self
 
     @property
@@ -188,8 +254,9 @@ class Result(_Model):
 
     @property
     def status(self) -> Status:
-        """``interrupted`` or ``budget`` when any process ended so."""
+        """``interrupted``, ``budget`` or ``complete`` when any process ended so, ``within`` when all did."""
         found = {run.status for run in self.runs}
         if "interrupted" in found or len(self.runs) < self.settings.processes:
             return "interrupted"
-        return "budget" if "budget" in found else "complete"
+        order: tuple[Status, ...] = ("budget", "complete")
+        return next((status for status in order if status in found), "within")

@@ -24,6 +24,8 @@ class Settings(BaseModel):
             three runs changes by less than 1 %, at most `edgevid.bench.protocol.MOST_WARMUPS` runs.
         budget_seconds: stop early after this time, over all processes; at least one round is finished.
         processes: fresh processes that the measurement is repeated in.
+        within: end a process as soon as, after `MINIMUM_ROUNDS`, the 95 % interval of every variant's median
+            wall time lies within this share of the median: 0.01 is 1 %. ``None`` runs all rounds.
 
     Raises:
         ConfigError: a value out of range.
@@ -35,6 +37,7 @@ class Settings(BaseModel):
     warmup: int | Literal["stable"] = 3
     budget_seconds: float | None = None
     processes: int = 1
+    within: float | None = None
 
     @model_validator(mode="after")
     def _in_range(self) -> Settings:
@@ -57,5 +60,11 @@ class Settings(BaseModel):
         if self.processes < 1:
             raise ConfigError(
                 f"{self.processes} processes measure nothing", where="processes", fix="ask for 1 or more"
+            )
+        if self.within is not None and not 0 < self.within < 1:
+            raise ConfigError(
+                f"an interval within {self.within:.4g} of the median",
+                where="within",
+                fix="give a share between 0 and 1, as 0.01 or 1%, or none to run all rounds",
             )
         return self

@@ -19,6 +19,7 @@ __all__ = [
     "Percentile",
     "interquartile_range",
     "interval_over_processes",
+    "is_within",
     "median",
     "median_absolute_deviation",
     "median_interval",
@@ -102,6 +103,15 @@ def median_interval(values: Sequence[float]) -> Interval | None:
     if rank == 0:
         return None
     return Interval(ordered[rank - 1], ordered[count - rank], 1 - 2 * outside / 2**count, "order statistics")
+
+
+def is_within(values: Sequence[float], share: float) -> bool:
+    """Does the median's interval lie within ``share`` of the median? Not with fewer than six values."""
+    interval = median_interval(values)
+    if interval is None:
+        return False
+    centre = median(values)
+    return max(interval.high - centre, centre - interval.low) <= share * centre
 
 
 def interval_over_processes(medians: Sequence[float]) -> Interval | None:

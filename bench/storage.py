@@ -29,7 +29,7 @@ def save_result(result: Result, path: Path) -> None:
 
 
 def load_result(path: Path) -> Result:
-    """Read and validate a result that `save_result` wrote.
+    """Read and validate a result that `save_result` wrote, of this schema or an older one.
 
     Raises:
         BenchmarkError: the file is missing, is not JSON, is no result, or has a newer schema.
@@ -48,6 +48,7 @@ def load_result(path: Path) -> Result:
         ) from error
     _check_version(document, path)
     document.pop("summary", None)
+    document["schema_version"] = SCHEMA_VERSION  # an older one only lacks fields, which are then empty
     try:
         return Result.model_validate(document)
     except (ValidationError, ConfigError) as error:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from edgevid.bench.results import LABELS, Result
+from edgevid.bench.side_tables import narrow_table, number, side_tables
 from edgevid.bench.summary import PERCENTILES, Estimate, VariantSummary, summarize
 
 __all__ = ["render"]
@@ -23,16 +23,17 @@ def render(result: Result) -> RenderableType:
     cannot bear is left out and the reason given below. Fits a terminal of 80 columns.
     """
     summaries = summarize(result)
-    tables = [_main_table(result, summaries)]
+    tables: list[RenderableType] = [_main_table(result, summaries)]
     if shown := _percentiles_shown(summaries):
         tables.append(_spread_table(summaries, shown))
+    tables += side_tables(result, summaries)
     lines = [Text(_circumstances(result), style="dim")]
     lines += [Text(line, style="dim") for line in _remarks(result, summaries)]
     return Group(*tables, _verdict(result), *lines)
 
 
 def _main_table(result: Result, summaries: Sequence[VariantSummary]) -> Table:
-    table = _table(("wall ms", "95 % interval", "CPU ms", "ratio", "95 % interval", "overhead"))
+    table = narrow_table(("wall ms", "95 % interval", "CPU ms", "ratio", "95 % interval", "overhead"))
     table.title = Text(result.title)
     for summary in summaries:
         table.add_row(_name(summary), *_figures(summary), style=_style(summary))
@@ -40,21 +41,11 @@ def _main_table(result: Result, summaries: Sequence[VariantSummary]) -> Table:
 
 
 def _spread_table(summaries: Sequence[VariantSummary], shown: Sequence[float]) -> Table:
-    table = _table([*(f"p{q:g} ms" for q in shown), "median deviation ms", "quartile range ms"])
+    table = narrow_table([*(f"p{q:g} ms" for q in shown), "median deviation ms", "quartile range ms"])
     for summary in summaries:
         values = [entry.value for entry in summary.percentiles if entry.q in shown]
-        cells = [_number(value) for value in (*values, summary.deviation_ms, summary.spread_ms)]
+        cells = [number(value) for value in (*values, summary.deviation_ms, summary.spread_ms)]
         table.add_row(_name(summary), *cells, style=_style(summary))
-    return table
-
-
-def _table(headings: Sequence[str]) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left"
-    )
-    table.add_column("variant", overflow="fold", min_width=14)
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
     return table
 
 
@@ -77,8 +68,8 @@ def _figures(summary: VariantSummary) -> tuple[str, ...]:
         comparison: tuple[str, ...] = ("1", "", "")
     else:
         comparison = ("-" if ratio is None else f"{ratio.median:.4f}", _interval(ratio, 4), overhead)
-    cpu = "-" if summary.cpu_ms is None else _number(summary.cpu_ms.median)
-    return (_number(summary.wall_ms.median), _interval(summary.wall_ms), cpu, *comparison)
+    cpu = "-" if summary.cpu_ms is None else number(summary.cpu_ms.median)
+    return (number(summary.wall_ms.median), _interval(summary.wall_ms), cpu, *comparison)
 
 
 def _interval(estimate: Estimate | None, digits: int | None = None) -> str:
@@ -87,14 +78,7 @@ def _interval(estimate: Estimate | None, digits: int | None = None) -> str:
     low, high = estimate.interval.low, estimate.interval.high
     if digits is not None:
         return f"{low:.{digits}f}..{high:.{digits}f}"
-    return f"{_number(low)}..{_number(high)}"
-
-
-def _number(value: float | None) -> str:
-    # Four digits: a fast network must not show as 0.0, nor a slow one with digits that are noise.
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+    return f"{number(low)}..{number(high)}"
 
 
 def _percentiles_shown(summaries: Sequence[VariantSummary]) -> tuple[float, ...]:
@@ -121,7 +105,7 @@ def _circumstances(result: Result) -> str:
 
 
 def _remarks(result: Result, summaries: Sequence[VariantSummary]) -> list[str]:
-    remarks = list(result.notes)
+    remarks = [*result.notes, *(result.sustained.notes if result.sustained else ())]
     remarks += [f"{variant.name}: {variant.note}" for variant in result.variants if variant.note]
     used = [label for label in LABELS if label != "measured" and any(s.label == label for s in summaries)]
     remarks += [f"[{label}]: {LABELS[label]}" for label in used]

@@ -1,8 +1,8 @@
-"""One measuring process: ``python -m edgevid.bench.worker FOLDER PIPE``.
+"""One process of `edgevid.bench.fresh_process`: ``python -m edgevid.bench.worker FOLDER PIPE``.
 
-Reads ``job.json`` in FOLDER, and leaves ``run.json`` or, for an error with a way out, ``error.json`` there.
-PIPE is the number of an inherited file descriptor that takes one JSON line for each step of progress; the
-standard streams stay free for whatever a runtime prints.
+Reads ``job.json`` in FOLDER, and leaves ``answer.json`` there or, for an error with a way out,
+``error.json``. PIPE is the number of an inherited file descriptor that takes one JSON line for each step of
+progress; the standard streams stay free for whatever a runtime prints.
 """
 
 from __future__ import annotations
@@ -10,29 +10,25 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from edgevid.bench.factory import Factory
-from edgevid.bench.protocol import Progress, ProgressEvent, measure
-from edgevid.bench.settings import Settings
 from edgevid.errors import EdgevidError
 
 __all__ = ["main"]
 
 
 def main(arguments: list[str]) -> int:
-    """Measure one job. Returns the exit status: 0, or 1 with ``error.json`` written."""
+    """Call the function of one job. Returns the exit status: 0, or 1 with ``error.json`` written."""
     folder = Path(arguments[0])
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    settings = Settings.model_validate(job["settings"])
+    module, _, function = job["task"].partition(":")
     try:
-        with (
-            os.fdopen(int(arguments[1]), "w", encoding="utf-8", buffering=1) as pipe,
-            Factory.model_validate(job["factory"]).open() as comparison,
-        ):
-            run = measure(comparison, settings, progress=_teller(pipe))
-            _write(folder / "run.json", run.model_dump_json())
+        with os.fdopen(int(arguments[1]), "w", encoding="utf-8", buffering=1) as pipe:
+            task = getattr(import_module(module), function)
+            task(keep=partial(_write, folder / "answer.json"), tell=partial(_tell, pipe), **job["arguments"])
     except EdgevidError as error:
         report = {
             "kind": type(error).__name__,
@@ -45,12 +41,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _teller(pipe: TextIO) -> Progress:
-    def tell(event: ProgressEvent) -> None:
-        # When the parent is gone this fails, and the process ends with it.
-        pipe.write(json.dumps({"stage": event.stage, "done": event.done, "total": event.total}) + "\n")
-
-    return tell
+def _tell(pipe: TextIO, step: dict[str, Any]) -> None:
+    # When the parent is gone this fails, and the process ends with it.
+    pipe.write(json.dumps(step) + "\n")
 
 
 def _write(path: Path, text: str) -> None:

@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pydantic import TypeAdapter
-
+from edgevid.bench.artifacts import factory_of
 from edgevid.bench.claims import Claim, takes_at_least, takes_at_most, told
-from edgevid.bench.factory import Factory
 from edgevid.bench.processes import compare_in_processes
 from edgevid.bench.progress import progress_bar
 from edgevid.bench.protocol import Progress
@@ -36,7 +34,6 @@ __all__ = ["Wanted", "claims", "main", "measure_int8"]
 OURS, OURS_NO_SHIFT = "int8", "int8, no shift"
 NNCF_LOWERINGS = ("slice_concat", "negative_pad")
 """How a network with the shift is written for NNCF: as published, and in the form it does best with."""
-_ARTIFACT = TypeAdapter(Artifact)
 
 
 @dataclass(frozen=True)
@@ -103,11 +100,9 @@ def measure_int8(
             found.update(_by_nncf(plain, (NO_SHIFT,), folder))
             found.update(_by_nncf(shifted, NNCF_LOWERINGS, folder))
         facts = {name: network.facts(artifact) for name, (network, artifact) in found.items()}
-        artifacts = {name: _ARTIFACT.dump_python(entry, mode="json") for name, (_, entry) in found.items()}
+        artifacts = {name: artifact for name, (_, artifact) in found.items()}
         result = compare_in_processes(
-            Factory(
-                target="edgevid.bench.overhead_resnet50:open_variants", arguments={"artifacts": artifacts}
-            ),
+            factory_of(artifacts),
             settings or Settings(),
             title=f"{config.backbone}, p = {config.shift.proportion if config.shift else 0}: int8",
             device=device.title,

@@ -1,4 +1,4 @@
-"""Networks with random weights compiled in float32 and in int8, to be timed.
+"""Networks with random weights compiled in float and in int8, to be timed.
 
 The clips are generated, since noise has other ranges than videos. What each artifact computes is
 held to ONNX Runtime before it is timed.
@@ -7,6 +7,7 @@ held to ONNX Runtime before it is timed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,11 +20,12 @@ from edgevid import targets
 from edgevid.calibration.calibrate import calibrate
 from edgevid.calibration.clips import Arrays
 from edgevid.calibration.quantize import quantize
+from edgevid.calibration.rounded import rounded_to_bf16
 from edgevid.contract import Artifact, CompileOptions, Normalization, Precision, RunSettings, Scheme, Tuning
 from edgevid.errors import UnsupportedPrecisionError, VerificationError
-from edgevid.graph.lower import KEEP, lower
+from edgevid.graph.lower import KEEP, lower, lower_plain
 from edgevid.graph.prelude import with_uint8_clips
-from edgevid.graph.shift_op import shift_nodes
+from edgevid.graph.shift_op import shift_nodes, spec_of
 from edgevid.graph.verify import Difference, compare
 from edgevid.models.config import NetworkConfig
 from edgevid.targets import onnxruntime as reference
@@ -36,8 +38,8 @@ DEVICE = "host"
 NO_SHIFT = "none"
 SEED = 0
 MOST_LOSS = 3.0
-"""dB: by rounding elsewhere a runtime adds at most as much noise as int8 itself. Random weights
-leave little to go by: deep networks of them keep 20 dB."""
+"""dB: by rounding elsewhere a runtime adds at most as much noise as int8, or bf16, itself. Random
+weights leave little to go by: deep networks of them keep 20 dB in int8 and 30 in bf16."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Variants:
         threads: of each session.
         device: a profile of this machine.
         tuning: for a target that has a choice of kernels.
+        batch: clips a call.
     """
 
     config: NetworkConfig
@@ -74,10 +77,11 @@ class Variants:
     threads: int = 1
     device: str = DEVICE
     tuning: Tuning | None = None
+    batch: int = 1
 
     @cached_property
     def graph(self) -> ir.Model:
-        """Canonical, of one clip.
+        """Canonical, of one batch.
 
         The weights are random, but the batch normalizations know their inputs: else the values of
         a deep network vanish, and nothing is left to quantize.
@@ -97,75 +101,114 @@ class Variants:
                 if isinstance(module, torch.nn.BatchNorm2d):
                     module.momentum = None  # the average of all that it sees
             network(frames)
-        return with_uint8_clips(export(network.eval()), rules)
+        return with_uint8_clips(export(network.eval(), batch=self.batch), rules)
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
-        """Generated clips ``[clips + 1, T, H, W, 3]``; the last is not for calibration."""
+        """Generated clips ``[clips + batch, T, H, W, 3]``; the last batch is not for calibration."""
         size, length = self.config.size, self.config.segments
-        return make_clips("hard", self.clips + 1, SEED, length=length, size=size)[0]
+        return make_clips("hard", self.clips + self.batch, SEED, length=length, size=size)[0]
 
     @cached_property
     def data(self) -> Arrays:
         """What the network is calibrated with."""
-        return Arrays(self.pixels[:-1])
+        return Arrays(self.pixels[: self.clips])
+
+    @property
+    def proportion(self) -> Fraction:
+        """Share of the channels of all shifted tensors that really move, since folds are whole channels."""
+        moved = channels = 0
+        for node in shift_nodes(self.graph):
+            value = node.inputs[0]
+            assert value is not None
+            assert value.shape is not None
+            moved += spec_of(node).moved_channels
+            channels += value.shape.numpy()[1]
+        return Fraction(moved, channels or 1)
 
     @cached_property
     def default_lowering(self) -> str:
         """What ``auto`` takes in float32."""
+        return self.default_lowering_in("fp32")
+
+    def default_lowering_in(self, precision: Precision) -> str:
+        """What ``auto`` takes in that precision."""
         device = find_device(self.device)
         if not shift_nodes(self.graph):
             return NO_SHIFT
-        return targets.find(device.target).default_lowering(self.graph, device, "fp32", 1)
+        graph = self._quantized if precision == "int8" else self.graph
+        return targets.find(device.target).default_lowering(graph, device, precision, self.batch)
 
     def lowered(self, graph: ir.Model, lowering: str) -> ir.Model:
-        """``graph`` without shifts as such."""
-        return graph if lowering == NO_SHIFT else lower(graph, lowering)
+        """``graph`` without shifts as such; one that has none in a plain form."""
+        return lower(graph, lowering) if shift_nodes(graph) else lower_plain(graph, lowering)
 
-    def compile_float(self, lowering: str, folder: Path) -> Artifact:
-        """In float32.
+    def compile(self, precision: Precision, lowering: str, folder: Path) -> Artifact:
+        """In any precision; see `compile_float` and `compile_int8`."""
+        if precision == "int8":
+            return self.compile_int8(folder, lowering)
+        return self.compile_float(lowering, folder, precision)
+
+    def compile_float(self, lowering: str, folder: Path, precision: Precision = "fp32") -> Artifact:
+        """In float32 or less.
 
         Raises:
             LoweringError: the lowering does not fit the network.
             VerificationError: the runtime does not compute what ONNX Runtime computes.
         """
-        artifact = self._compile(self.lowered(self.graph, lowering), lowering, folder, "fp32")
+        artifact = self._compile(self.lowered(self.graph, lowering), lowering, folder, precision)
         difference = compare(self._expected, self._logits(artifact))
-        _require(difference.within("fp32"), difference, lowering)
+        if precision == "bf16":
+            _require(difference.sqnr >= self._rounded_sqnr - MOST_LOSS, difference, f"{lowering} in bf16")
+        else:
+            _require(difference.within(precision), difference, lowering)
         return artifact
 
-    def compile_int8(self, folder: Path) -> Artifact:
-        """In int8 by our own quantization.
+    def compile_int8(self, folder: Path, lowering: str = "") -> Artifact:
+        """In int8 by our own quantization, in the default lowering if none is named.
 
         Raises:
+            LoweringError: the lowering does not fit the network.
             UnsupportedPrecisionError: this machine has no int8.
             VerificationError: the runtime is farther from float32 than ONNX Runtime's result for
                 the Q/DQ graph.
         """
-        device = find_device(self.device)
-        target = targets.find(device.target)
-        table = calibrate(self.graph, self.data, threads=self.threads)
-        graph = quantize(self.graph, table.thresholds, self._scheme())
-        lowering = NO_SHIFT
-        if shift_nodes(graph):
-            lowering = target.default_lowering(graph, device, "int8", 1)
-        artifact = self._compile(self.lowered(graph, lowering), lowering, folder, "int8")
-        simulated = compare(self._expected, _reference(graph, "int8", self.pixels[-1:]))
+        lowering = lowering or self.default_lowering_in("int8")
+        artifact = self._compile(self.lowered(self._quantized, lowering), lowering, folder, "int8")
         difference = compare(self._expected, self._logits(artifact))
-        _require(difference.sqnr >= simulated.sqnr - MOST_LOSS, difference, f"{lowering} in int8")
+        _require(difference.sqnr >= self._simulated_sqnr - MOST_LOSS, difference, f"{lowering} in int8")
         return artifact
 
     def facts(self, artifact: Artifact) -> Facts:
         """What an artifact of this network is."""
         with targets.find(artifact.target).open(artifact) as session:
             layers = [layer for layer in session.layers() if layer.kind == "Conv"]
-            logits = session.run(self.pixels[-1:])
+            logits = session.run(self.pixels[self.clips :])
         in_int8 = sum(layer.precision == "int8" for layer in layers)
         return Facts(in_int8, len(layers), compare(self._expected, logits).sqnr)
 
     @cached_property
+    def _quantized(self) -> ir.Model:
+        table = calibrate(self.graph, self.data, threads=self.threads)
+        return quantize(self.graph, table.thresholds, self._scheme())
+
+    @cached_property
     def _expected(self) -> NDArray[np.float32]:
-        return _reference(self.graph, "fp32", self.pixels[-1:])
+        return _reference(self.graph, "fp32", self.pixels[self.clips :])
+
+    @cached_property
+    def _rounded_sqnr(self) -> float:
+        """What bf16 costs by ONNX Runtime."""
+        graph = rounded_to_bf16(self.graph)
+        name = str(graph.graph.inputs[0].name)
+        (logits,) = reference.evaluate(graph, {name: self.pixels[self.clips :]})
+        return compare(self._expected, logits).sqnr
+
+    @cached_property
+    def _simulated_sqnr(self) -> float:
+        """What int8 costs by ONNX Runtime, operation by operation."""
+        logits = _reference(self._quantized, "int8", self.pixels[self.clips :])
+        return compare(self._expected, logits).sqnr
 
     def _scheme(self) -> Scheme:
         device = find_device(self.device)
@@ -185,6 +228,7 @@ class Variants:
             device=device,
             folder=folder,
             precision=precision,
+            batch=self.batch,
             lowering=lowering,
             settings=RunSettings(threads=self.threads),
             tuning=self.tuning,
@@ -193,18 +237,22 @@ class Variants:
 
     def _logits(self, artifact: Artifact) -> NDArray[np.float32]:
         with targets.find(artifact.target).open(artifact) as session:
-            return session.run(self.pixels[-1:])
+            return session.run(self.pixels[self.clips :])
 
 
-def _reference(graph: ir.Model, precision: Precision, clip: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _reference(graph: ir.Model, precision: Precision, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Logits by ONNX Runtime; int8 operation by operation."""
     target = reference.target()
     with TemporaryDirectory(prefix="edgevid-reference-") as place:
         options = CompileOptions(
-            device=find_device("reference"), folder=Path(place), precision=precision, lowering=KEEP
+            device=find_device("reference"),
+            folder=Path(place),
+            precision=precision,
+            batch=len(clips),
+            lowering=KEEP,
         )
         with target.open(target.compile(graph, options)) as session:
-            return session.run(clip)
+            return session.run(clips)
 
 
 def _require(holds: bool, difference: Difference, what: str) -> None:

@@ -16,10 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, get_args
 
-from pydantic import TypeAdapter
-
+from edgevid.bench.artifacts import factory_of
 from edgevid.bench.claims import Claim, takes_at_least, takes_at_most, told
-from edgevid.bench.factory import Factory
 from edgevid.bench.processes import compare_in_processes
 from edgevid.bench.progress import progress_bar
 from edgevid.bench.protocol import Progress
@@ -40,7 +38,6 @@ Arithmetic = Literal["fp32", "int8"]
 
 OURS, TVM, PEER, ORT = "TVM", "host-tvm", "host", "reference"
 PROPORTIONS = ("1/8", "1/4", "1/2", "1")
-_ARTIFACT = TypeAdapter(Artifact)
 
 
 @dataclass(frozen=True)
@@ -100,11 +97,8 @@ def measure_tvm(
             found = _threads(bench)
         else:
             found = _peers(bench)
-        artifacts = {name: _ARTIFACT.dump_python(entry, mode="json") for name, entry in found.items()}
         return compare_in_processes(
-            Factory(
-                target="edgevid.bench.overhead_resnet50:open_variants", arguments={"artifacts": artifacts}
-            ),
+            factory_of(found),
             settings or Settings(),
             title=f"{backbone}, {precision}: {what}",
             device=find_device(TVM).title,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgevid import targets
-from edgevid.build import build, lowered
+from edgevid.build import build, lowered, offered, written
 from edgevid.contract import Artifact
 from edgevid.errors import GraphError, TargetError
 from edgevid.int8 import layer_records
-from edgevid.manifest import ArtifactRecord, CheckRecord, LayerRecord
+from edgevid.manifest import ArtifactRecord, CheckRecord, ChoiceRecord, LayerRecord
 from edgevid.plan import Plan
 from edgevid.proof import Proof
 from edgevid.source import Say
@@ -53,9 +54,9 @@ def compile_batches(
         TargetError: the runtime refuses it.
         VerificationError: it computes something else.
     """
-    artifacts, notes = _compiled(draft / "artifacts", graph_of, request, say)
+    made = _compiled(draft / "artifacts", graph_of, request, proof, float_layers or {}, say)
     records = []
-    for artifact in artifacts:
+    for artifact, choice in made.artifacts:
         checks, layers = _proved(artifact, request, proof, float_layers, say)
         records.append(
             ArtifactRecord(
@@ -67,28 +68,76 @@ def compile_batches(
                 output=artifact.output,
                 checks=checks,
                 layers=layers,
-                notes=[*artifact.notes, *notes],
+                notes=[*artifact.notes, *made.notes],
+                choice=choice,
             )
         )
     return records
 
 
+@dataclass(frozen=True)
+class _Made:
+    """The artifact of each batch with how its lowering was chosen, and what is to be noted of all."""
+
+    artifacts: list[tuple[Artifact, ChoiceRecord | None]]
+    notes: tuple[str, ...] = ()
+
+
 def _compiled(
-    folder: Path, graph_of: GraphOf, request: Plan, say: Say
-) -> tuple[list[Artifact], tuple[str, ...]]:
-    """The artifact of each batch, and what is to be noted of all."""
+    folder: Path,
+    graph_of: GraphOf,
+    request: Plan,
+    proof: Proof,
+    float_layers: Mapping[str, str],
+    say: Say,
+) -> _Made:
     notes: tuple[str, ...] = ()
     if request.capability.batch_profiles and len(request.batches) > 1:
         try:
-            return _together(folder / "batches", graph_of, request, say), notes
+            return _Made(
+                [(artifact, None) for artifact in _together(folder / "batches", graph_of, request, say)]
+            )
         except (GraphError, TargetError) as error:
             shutil.rmtree(folder, ignore_errors=True)
             where = f" ({error.where})" if error.where else ""
             notes = (f"an artifact for each batch, since one for all is not to be had: {error.what}{where}",)
             say(notes[0])
-    return [
-        _made(graph_of(batch), batch, request, folder / f"batch{batch}", (), say) for batch in request.batches
-    ], notes
+    made: list[tuple[Artifact, ChoiceRecord | None]] = []
+    for batch in request.batches:
+        graph = graph_of(batch)
+        choice = _choice(graph, batch, request, proof, float_layers, say)
+        asked = replace(request, lowering=choice.chosen) if choice else request
+        made.append((_made(graph, batch, asked, folder / f"batch{batch}", (), say), choice))
+    return _Made(made, notes)
+
+
+def _choice(
+    graph: ir.Model, batch: int, request: Plan, proof: Proof, float_layers: Mapping[str, str], say: Say
+) -> ChoiceRecord | None:
+    """How the lowering is chosen, where that is left open and can be measured or was."""
+    if request.lowering != "auto" or not request.capability.executes or request.device.simulates:
+        return None
+    names = offered(graph, batch, request)
+    if len(names) == 1:
+        return None
+    from edgevid.choose.candidates import Candidates, held_to
+    from edgevid.choose.choice import choose
+
+    return choose(
+        Candidates(
+            graph=graph,
+            names=names,
+            device=request.device,
+            runtime=f"{request.device.target} {request.capability.version}",
+            precision=request.precision,
+            batch=batch,
+            settings=request.settings,
+            build=lambda name, place: build(written(graph, name), name, batch, request, place),
+            check=held_to(proof.recorded[0], request.precision),
+            float_layers=float_layers,
+        ),
+        say,
+    )
 
 
 def _together(folder: Path, graph_of: GraphOf, request: Plan, say: Say) -> list[Artifact]:

@@ -18,10 +18,7 @@ from edgevid.targets._profiles import device as find_device
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["NO_SHIFT", "build", "lowered", "open_here", "open_reference"]
-
-NO_SHIFT = "none"
-"""Stands where the lowering would, for a network without a shift."""
+__all__ = ["build", "lowered", "offered", "open_here", "open_reference", "written"]
 
 
 def lowered(graph: ir.Model, batch: int, request: Plan) -> tuple[str, ir.Model]:
@@ -30,20 +27,40 @@ def lowered(graph: ir.Model, batch: int, request: Plan) -> tuple[str, ir.Model]:
     Raises:
         LoweringError: none holds.
     """
-    from edgevid.graph.lower import lower
     from edgevid.graph.shift_op import shift_nodes
 
-    if not shift_nodes(graph):
-        return NO_SHIFT, graph
-    if request.lowering != "auto":
-        return request.lowering, lower(graph, request.lowering)
-    runtime = targets.find(request.device.target)
-    offered = request.capability.lowerings if batch == 1 else request.capability.batch_lowerings
-    first = runtime.default_lowering(graph, request.device, request.precision, batch)
-    for name in dict.fromkeys((first, *offered)):
+    if request.lowering != "auto" and shift_nodes(graph):
+        return request.lowering, written(graph, request.lowering)
+    names = [request.lowering] if request.lowering in request.capability.plain_forms else []
+    names += offered(graph, batch, request)
+    for name in names:
         with suppress(LoweringError):
-            return name, lower(graph, name)
-    return first, lower(graph, first)
+            return name, written(graph, name)
+    return names[0], written(graph, names[0])
+
+
+def offered(graph: ir.Model, batch: int, request: Plan) -> tuple[str, ...]:
+    """Names of the forms that a canonical graph may be compiled in, the static choice first."""
+    from edgevid.graph.shift_op import shift_nodes
+
+    capability, device = request.capability, request.device
+    if not shift_nodes(graph):
+        return capability.plain_forms
+    names = capability.lowerings if batch == 1 else capability.batch_lowerings
+    first = targets.find(device.target).default_lowering(graph, device, request.precision, batch)
+    return tuple(dict.fromkeys((first, *names)))
+
+
+def written(graph: ir.Model, name: str) -> ir.Model:
+    """A canonical graph in the form of this name.
+
+    Raises:
+        LoweringError: the form does not hold for it.
+    """
+    from edgevid.graph.lower import lower, lower_plain
+    from edgevid.graph.shift_op import shift_nodes
+
+    return lower(graph, name) if shift_nodes(graph) else lower_plain(graph, name)
 
 
 def build(

@@ -34,6 +34,7 @@ __all__ = [
     "CompileOptions",
     "Device",
     "Layer",
+    "LayerTime",
     "Normalization",
     "Precision",
     "RunSettings",
@@ -212,6 +213,7 @@ class Capability:
         forbidden_ops: operations it refuses or computes wrongly.
         lowerings: names of the shift lowerings to try for one clip, the default first.
         batch_lowerings: the same for several clips.
+        plain_forms: how a network without a shift may be written, the default first.
         scheme: of int8 graphs; None where there is no int8.
         tunes: there is a choice of kernels that can be measured.
         batch_profiles: one artifact holds several batches, made of a graph whose first axis is symbolic.
@@ -229,6 +231,7 @@ class Capability:
     forbidden_ops: frozenset[str]
     lowerings: tuple[str, ...]
     batch_lowerings: tuple[str, ...]
+    plain_forms: tuple[str, ...] = ("none",)
     scheme: Scheme | None = None
     tunes: bool = False
     batch_profiles: bool = False
@@ -251,6 +254,23 @@ class Layer:
     kind: Literal["Conv", "Dense"]
     precision: str
     kernel: str
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """What one operation of an executed graph takes, by the runtime's own profile.
+
+    Attributes:
+        name: of the operation, as the runtime tells it.
+        kind: of the operation, as ``Convolution``.
+        kernel: the runtime's own name for its implementation; empty where it has none.
+        milliseconds: the median over the profiled runs.
+    """
+
+    name: str
+    kind: str
+    kernel: str
+    milliseconds: float
 
 
 @dataclass(frozen=True)

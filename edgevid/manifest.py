@@ -15,6 +15,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "ArtifactRecord",
     "CheckRecord",
+    "ChoiceRecord",
     "DropRecord",
     "LayerRecord",
     "Manifest",
@@ -24,6 +25,7 @@ __all__ = [
     "SettingRecord",
     "ShiftRecord",
     "Status",
+    "TriedRecord",
 ]
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -133,6 +135,55 @@ class QuantizationRecord(_Record):
     drop: DropRecord | None = None
 
 
+class TriedRecord(_Record):
+    """One lowering that was tried.
+
+    Attributes:
+        name: of the lowering.
+        state: ``chosen``, ``slower``, or ``rejected`` as wrong, refused or on slow kernels.
+        milliseconds: median wall time of the whole network; None where it was not timed.
+        ratio: to the default lowering, paired within rounds; None where it was dropped before.
+        interval: of 95 % of that.
+        reason: why it was rejected or dropped; empty for others.
+    """
+
+    name: str
+    state: Literal["chosen", "slower", "rejected"]
+    milliseconds: float | None = None
+    ratio: float | None = None
+    interval: tuple[float, float] | None = None
+    reason: str = ""
+
+
+class ChoiceRecord(_Record):
+    """How the lowering was chosen.
+
+    Attributes:
+        source: ``measured now``, ``measured before`` on this machine, or ``shipped`` with edgevid, measured
+            on ``machine``, which need not be the device.
+        chosen: name of the lowering.
+        machine: the processor it was measured on.
+        runtime: with its version.
+        rounds: of the last heat.
+        verdict: of the timing protocol on it.
+        tried: all candidates, in the order of trying.
+    """
+
+    source: Literal["measured now", "measured before", "shipped"]
+    chosen: str
+    machine: str
+    runtime: str
+    rounds: int
+    verdict: str
+    tried: list[TriedRecord]
+
+    def ranked(self) -> list[str]:
+        """The chosen lowering, then the other timed ones from fast to slow."""
+        timed = [one for one in self.tried if one.milliseconds is not None and one.name != self.chosen]
+        key = {one.name: (one.ratio is None, one.ratio or one.milliseconds or 0.0) for one in timed}
+        return [self.chosen, *sorted(key, key=lambda name: key[name])]
+
+
 class ArtifactRecord(_Record):
     """One compiled network, of one batch size."""
 
@@ -145,6 +196,7 @@ class ArtifactRecord(_Record):
     checks: list[CheckRecord] = []
     layers: list[LayerRecord] = []
     notes: list[str] = []
+    choice: ChoiceRecord | None = None
 
     def artifact(self, folder: Path, manifest: Manifest) -> Artifact:
         """As the target takes it."""

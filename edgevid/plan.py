@@ -64,14 +64,15 @@ def plan(
             where="--batch",
             fix=f"give sizes from 1 to {MOST_CLIPS}, as in 1,16",
         )
-    known = sorted({*capability.lowerings, *capability.batch_lowerings})
+    plain = capability.plain_forms
+    known = sorted({*capability.lowerings, *capability.batch_lowerings, *plain})
     if lowering != "auto" and lowering not in known:
         raise LoweringError(
             f"unknown lowering {lowering!r} for {found.target}",
             where="--lowering",
             fix=f"auto, {', '.join(known)}",
         )
-    if lowering not in ("auto", *capability.batch_lowerings) and max(batches) > 1:
+    if lowering not in ("auto", *capability.batch_lowerings, *plain) and max(batches) > 1:
         raise LoweringError(
             f"lowering {lowering!r} holds for one clip; in a batch, frames would leak into the next clip",
             where=f"--batch {','.join(map(str, batches))}",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgevid.bundle import Bundle
     from edgevid.doctor import Finding
     from edgevid.graph.verify import Verification
-    from edgevid.manifest import ArtifactRecord, QuantizationRecord
+    from edgevid.manifest import ArtifactRecord, ChoiceRecord, QuantizationRecord
 
 __all__ = [
     "Steps",
@@ -85,6 +85,8 @@ def bundle(made: Bundle, *, every_layer: bool = False) -> None:
     for artifact in facts.artifacts:
         how = _SHIFT.get(artifact.lowering, f"shift as {artifact.lowering}")
         console.print(f"  batch {artifact.batch}: {how}")
+        if artifact.choice is not None:
+            _choice(console, artifact.choice, every_layer)
         for check in artifact.checks:
             console.print(
                 f"    {'ok' if check.passed else 'FAILED'}  {check.name}: {check.detail}", markup=False
@@ -108,6 +110,23 @@ def bundle(made: Bundle, *, every_layer: bool = False) -> None:
             f"  [yellow]assumed, since nothing says it: {', '.join(assumed)}[/] (see 'edgevid inspect')"
         )
     console.print(f"  status: [bold]{facts.status}[/]")
+
+
+def _choice(console: Console, choice: ChoiceRecord, every: bool) -> None:
+    """How the lowering was chosen; of the candidates the chosen one, the default and those rejected."""
+    trusted = "" if choice.verdict == "VALID" else f" ({choice.verdict})"
+    where = "this machine" if choice.source.startswith("measured") else choice.machine
+    console.print(
+        f"    the fastest of {len(choice.tried)}, {choice.source} on {where}, {choice.runtime}{trusted}",
+        markup=False,
+    )
+    for one in choice.tried:
+        if not every and one.state == "slower" and one.ratio != 1.0:
+            continue
+        time = "" if one.milliseconds is None else f" {one.milliseconds:.4g} ms"
+        ratio = "" if one.ratio is None else f", {one.ratio:.3f} of the default"
+        reason = f": {one.reason}" if one.reason else ""
+        console.print(f"      {one.state:<8} {one.name}{time}{ratio}{reason}", markup=False)
 
 
 def _layers(console: Console, artifact: ArtifactRecord, every_layer: bool) -> None:

@@ -3,6 +3,7 @@
 By itself the CPU plugin chooses channels-last layouts, in which a group of channels is
 scattered over the whole tensor. In a blocked layout of [1,C,T,H,W] it is one piece of memory,
 which a split takes out without a copy: what the lowering ``volume_split_conv`` is made for.
+Its kernels are also the faster ones for some networks on some processors, whatever the lowering.
 """
 
 from __future__ import annotations
@@ -16,22 +17,31 @@ from edgevid.contract import Device, Precision
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["fits_blocked_layout", "force_blocked_layout"]
+__all__ = ["BLOCKED", "fits_blocked_layout", "force_blocked_layout", "has_blocked_layout"]
 
-_KERNELS = "cpu:jit_avx512_1x1,cpu:jit_avx512"
-"""Convolutions in blocked layouts by the plugin's names; it passes over what a CPU has not."""
+BLOCKED = "@blocked"
+"""What a lowering's name ends with whose convolutions are forced into blocked layouts."""
+
+_KERNELS = "cpu:jit_avx512_dw,cpu:jit_avx512_1x1,cpu:jit_avx512"
+"""Convolutions in blocked layouts by the plugin's names; it passes over what a CPU has not. Without the
+first, depthwise convolutions fall to a kernel for dense ones that takes twice as long."""
+
+
+def has_blocked_layout(device: Device, precision: Precision) -> bool:
+    """Has ``device`` these kernels for the type that ``precision`` computes in? They need AVX-512."""
+    return precision != "int8" and "avx512f" in device.isa
 
 
 def fits_blocked_layout(graph: ir.Model, device: Device, precision: Precision) -> bool:
-    """Can every convolution of ``graph`` run blocked, right and fast?
+    """Can every convolution of ``graph`` run blocked, right and fast, on volumes?
 
-    The kernels need AVX-512, and in bf16 some were seen to compute wrong results. They suit
-    dense convolutions whose channels are whole blocks, and the first one of an RGB image;
-    others fall to ``jit_gemm`` kernels, or are reordered from layout to layout (MobileNetV2).
+    The kernels suit dense convolutions whose channels are whole blocks, and the first one of an
+    RGB image; others of volumes fall to ``jit_gemm`` or reference kernels, which in bf16 were
+    seen to compute wrong results (MobileNetV2).
     """
     from edgevid.graph.split_conv import BLOCK
 
-    if precision != "fp32" or "avx512f" not in device.isa:
+    if not has_blocked_layout(device, precision):
         return False
     for node in graph.graph:
         if node.op_type != "Conv":
@@ -46,7 +56,7 @@ def fits_blocked_layout(graph: ir.Model, device: Device, precision: Precision) -
 
 
 def force_blocked_layout(path: Path) -> None:
-    """Put the kernels with blocked layouts first for every convolution of an IR on [N,C,T,H,W].
+    """Put the kernels with blocked layouts first for every convolution of an IR.
 
     The CPU plugin reads the attribute ``primitives_priority`` of an operation
     (``ov::PrimitivesPriority``). The Python API cannot set it, since it takes no string for
@@ -54,7 +64,7 @@ def force_blocked_layout(path: Path) -> None:
     """
     tree = ET.parse(path)  # noqa: S314 - written a moment ago by OpenVINO
     for layer in tree.iterfind("layers/layer"):
-        if layer.get("type") != "Convolution" or len(layer.findall("output/port/dim")) != 5:
+        if layer.get("type") not in ("Convolution", "GroupConvolution"):
             continue
         info = layer.find("rt_info")
         if info is None:

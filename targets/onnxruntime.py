@@ -7,6 +7,9 @@ their Q/DQ graph, operation by operation, in float32 on numbers that int8 can ho
 
 from __future__ import annotations
 
+import json
+import statistics
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +18,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevid.contract import Artifact, Capability, CompileOptions, Device, Layer, Precision, RunSettings
+from edgevid.contract import (
+    Artifact,
+    Capability,
+    CompileOptions,
+    Device,
+    Layer,
+    LayerTime,
+    Precision,
+    RunSettings,
+)
 from edgevid.errors import TargetError
 from edgevid.targets._artifact import describe
 from edgevid.targets._example import write_example
@@ -50,21 +62,28 @@ class OnnxRuntimeSession(CheckedSession):
 
     def __init__(self, artifact: Artifact, settings: RunSettings) -> None:
         super().__init__(artifact)
+        self._settings = settings
+        self._session = self._opened()
+
+    def _opened(self, profile: Path | None = None) -> Any:
+        """An ``InferenceSession``; ``profile`` is where its profile goes, and how its name begins."""
         runtime = require("onnxruntime", "compile")
         options = runtime.SessionOptions()
         options.log_severity_level = 3
-        options.intra_op_num_threads = settings.threads or 0
-        if artifact.precision != "fp32":
+        options.intra_op_num_threads = self._settings.threads or 0
+        if self.artifact.precision != "fp32":
             # Fused operations would round elsewhere than the runtime that is simulated.
             options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         # Idle workers that spin would take the processor from whatever else is measured.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if profile is not None:
+            options.enable_profiling = True
+            options.profile_file_prefix = str(profile)
+        path = self.artifact.path
         try:
-            self._session = runtime.InferenceSession(
-                str(artifact.path), options, providers=["CPUExecutionProvider"]
-            )
+            return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime's exceptions share no public base
-            raise TargetError(f"ONNX Runtime refuses the graph: {error}", where=artifact.path) from error
+            raise TargetError(f"ONNX Runtime refuses the graph: {error}", where=path) from error
 
     def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
         (logits,) = self._session.run([self.output.name], {self.input.name: clip})
@@ -81,6 +100,22 @@ class OnnxRuntimeSession(CheckedSession):
             precision = "int8" if all(map(_is_restored, node.inputs[:2])) else "fp32"
             found.append(Layer(str(node.name), _LAYERS[node.op_type], precision, "onnxruntime"))
         return tuple(found)
+
+    def layer_times(self, clip: NDArray[Any], runs: int) -> tuple[LayerTime, ...]:
+        """By a second session that writes its own profile."""
+        with tempfile.TemporaryDirectory(prefix="edgevid-profile-") as folder:
+            session = self._opened(Path(folder) / "profile")
+            for _ in range(runs + 1):
+                session.run([self.output.name], {self.input.name: clip})
+            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+        kernels = [event for event in events if event["name"].endswith("_kernel_time")]
+        times: dict[tuple[str, str, str], list[float]] = {}
+        for event in kernels:
+            told = event["args"]
+            name = event["name"].removesuffix("_kernel_time")
+            kernel = str(told.get("provider", "")).removesuffix("ExecutionProvider")
+            times.setdefault((name, str(told.get("op_name", "")), kernel), []).append(event["dur"] / 1000)
+        return tuple(LayerTime(*which, statistics.median(own[1:])) for which, own in times.items())
 
     def _release(self) -> None:
         del self._session

@@ -9,6 +9,7 @@ half-precision convolution.
 from __future__ import annotations
 
 import os
+import statistics
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
@@ -23,13 +24,19 @@ from edgevid.contract import (
     CompileOptions,
     Device,
     Layer,
+    LayerTime,
     Precision,
     RunSettings,
     Scheme,
 )
-from edgevid.errors import TargetError
+from edgevid.errors import LoweringError, TargetError
 from edgevid.targets._artifact import describe
-from edgevid.targets._blocked_layout import fits_blocked_layout, force_blocked_layout
+from edgevid.targets._blocked_layout import (
+    BLOCKED,
+    fits_blocked_layout,
+    force_blocked_layout,
+    has_blocked_layout,
+)
 from edgevid.targets._example import write_example
 from edgevid.targets._install import installed_version, require
 from edgevid.targets._machine import this_processor
@@ -58,8 +65,15 @@ _VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 _ISA_WITHOUT_VNNI = frozenset({"SSE41", "AVX", "AVX2", "AVX512_CORE"})
 """Values of oneDNN's ONEDNN_MAX_CPU_ISA that keep it from the instructions above."""
 
-_BLOCKED = "volume_split_conv"
-"""The lowering that is made for layouts blocked by 16 channels."""
+_IN_PLACE = f"volume_split_conv{BLOCKED}"
+"""The lowering that is made for layouts blocked by 16 channels, in them."""
+
+_ONE_CLIP = ("negative_pad",)
+_ANY_CLIPS = ("fused_slice_concat", "fused_pad", "split_conv", "volume_split_conv", "slice_concat")
+_PLAIN = ("none", "volume")
+
+_MOST_CLIPS_APART = 8
+"""Clips that are by default computed one by one: each is a copy of the graph, which takes time to open."""
 
 
 def _config(precision: Precision, settings: RunSettings) -> dict[str, Any]:
@@ -80,6 +94,7 @@ class OpenVinoSession(CheckedSession):
 
     def __init__(self, artifact: Artifact, settings: RunSettings) -> None:
         super().__init__(artifact)
+        self._settings = settings
         openvino = require("openvino", "openvino")
         try:
             self._model = openvino.Core().compile_model(
@@ -129,6 +144,20 @@ class OpenVinoSession(CheckedSession):
             if info["layerType"] in _CONVOLUTIONS or info["layerType"] == "FullyConnected"
         )
 
+    def layer_times(self, clip: NDArray[Any], runs: int) -> tuple[LayerTime, ...]:
+        """By a second model that is compiled to count: the counters slow every run down."""
+        openvino = require("openvino", "openvino")
+        config = {**_config(self.artifact.precision, self._settings), "PERF_COUNT": True}
+        request = openvino.Core().compile_model(str(self.artifact.path), "CPU", config).create_infer_request()
+        times: dict[tuple[str, str, str], list[float]] = {}
+        for _ in range(runs + 1):
+            request.infer([clip], share_inputs=True)
+            for info in request.profiling_info:
+                if info.status == info.Status.EXECUTED:
+                    which = (info.node_name, info.node_type, info.exec_type)
+                    times.setdefault(which, []).append(1e3 * info.real_time.total_seconds())
+        return tuple(LayerTime(*which, statistics.median(own[1:] or own)) for which, own in times.items())
+
     def _executed(self) -> Iterator[tuple[str, Mapping[str, str]]]:
         """Name and facts of every operation of the execution graph."""
         for node in self._model.get_runtime_model().get_ordered_ops():
@@ -159,20 +188,18 @@ class OpenVinoTarget:
             opset=20,
             # Its ONNX reader refuses local functions.
             forbidden_ops=frozenset({"edgevid::Shift"}),
-            lowerings=(
-                *("negative_pad", _BLOCKED, "split_conv"),
-                *("fused_pad", "fused_slice_concat", "slice_concat"),
-            ),
-            batch_lowerings=("fused_slice_concat", "fused_pad", "split_conv", "slice_concat"),
+            lowerings=_with_layouts((*_ONE_CLIP, *_ANY_CLIPS), device),
+            batch_lowerings=_with_layouts(_ANY_CLIPS, device),
+            plain_forms=_with_layouts(_PLAIN, device),
             scheme=_scheme(device) if "int8" in have else None,
         )
 
     def default_lowering(self, graph: ir.Model, device: Device, precision: Precision, batch: int) -> str:
         """The cheapest lowering of a canonical graph, as measured on one core with AVX-512.
 
-        ResNet-50 (p = 1/4, 8 frames of 224x224, float32) costs 2 to 3 % less than OpenVINO's
-        own no-shift network as ``volume_split_conv`` in a blocked layout and 6 to 7 % more as
-        ``negative_pad``; MobileNetV2, which no blocked layout fits, 1 to 2 % and 0 to 1 % more.
+        Against OpenVINO's own no-shift network, ResNet-50 (p = 1/4, 8 frames of 224x224) costs 2 to 3 %
+        less as ``volume_split_conv`` in a blocked layout, in float32 and in bf16, and 6 to 8 % more as
+        ``negative_pad``; MobileNetV2, whose volumes no blocked layout fits, 0 to 1 % more.
         """
         from edgevid.graph.split_conv import gains_by_splitting
 
@@ -180,25 +207,33 @@ class OpenVinoTarget:
         if precision == "int8":
             # Zeros that are concatenated as a constant were seen to leave a convolution in float32.
             return "negative_pad" if batch == 1 else "fused_pad"
-        if batch > 1:
-            return capability.batch_lowerings[0]
         blocked = fits_blocked_layout(graph, device, precision) and gains_by_splitting(graph)
-        return _BLOCKED if blocked else capability.lowerings[0]
+        if blocked and batch <= _MOST_CLIPS_APART:
+            return _IN_PLACE
+        return capability.lowerings[0] if batch == 1 else capability.batch_lowerings[0]
 
     def compile(self, graph: ir.Model, options: CompileOptions) -> Artifact:
         """Write ``model.xml`` and ``model.bin``.
 
         Raises:
+            LoweringError: the device has no kernels for the layout that the lowering's name asks for.
             TargetError: OpenVINO cannot read the graph or write the files.
         """
         import onnx_ir
 
         openvino = require("openvino", "openvino")
+        forced = options.lowering.endswith(BLOCKED)
+        if forced and not has_blocked_layout(options.device, options.precision):
+            raise LoweringError(
+                f"{options.device.title} has no convolutions in blocked layouts in {options.precision}",
+                where=options.lowering,
+                fix=f"take {options.lowering.removesuffix(BLOCKED)}, or auto",
+            )
         artifact = describe(self.name, "model.xml", graph, options)
         try:
             model = openvino.Core().read_model(onnx_ir.to_proto(graph).SerializeToString())
             openvino.save_model(model, str(artifact.path), compress_to_fp16=options.precision == "fp16")
-            if options.lowering == _BLOCKED and fits_blocked_layout(graph, options.device, options.precision):
+            if forced:
                 force_blocked_layout(artifact.path)
         except RuntimeError as error:
             raise TargetError(f"OpenVINO cannot convert the graph: {error}", where=artifact.path) from error
@@ -215,6 +250,12 @@ class OpenVinoTarget:
         refuse_boards(self.name, settings)
         _check_weights(artifact)
         return OpenVinoSession(artifact, settings)
+
+
+def _with_layouts(names: tuple[str, ...], device: Device) -> tuple[str, ...]:
+    """Each lowering in the layout that the plugin chooses, then in a blocked one where the device has it."""
+    forced = tuple(f"{name}{BLOCKED}" for name in names) if "avx512f" in device.isa else ()
+    return (*names, *forced)
 
 
 def _scheme(device: Device) -> Scheme:

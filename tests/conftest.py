@@ -1,5 +1,7 @@
 """Fixtures that several folders share: tiny checkpoints and bundles."""
 
+import dataclasses
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,38 @@ LONGEST = ("test_readme.py", "test_recipe.py")
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def each_network_is_exported_once():
+    """PyTorch takes seconds to export a network: of one with the same weights, copies are given out.
+
+    What tests export by `edgevid.graph.export` themselves is exported each time.
+    """
+    from edgevid import source
+
+    graphs, of_checkpoint = {}, source._of_checkpoint
+
+    def remembered(checkpoint, say):
+        opened = of_checkpoint(checkpoint, say)
+        weights = hashlib.sha256(repr(checkpoint.config).encode())
+        for name, tensor in sorted(checkpoint.state.items()):
+            weights.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            weights.update(tensor.numpy())
+
+        def graph(batch):
+            key = weights.hexdigest(), batch
+            if key in graphs:
+                say("exporting the graph")
+            else:
+                graphs[key] = opened.graph(batch)
+            return graphs[key].clone()
+
+        return dataclasses.replace(opened, graph=graph)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "_of_checkpoint", remembered)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,20 @@ LEVELS = (
     {"targets", "recognition"},
     {"bench"},
     {"calibration"},
-    {"build", "compiler", "foreign", "int8", "lint", "pass_effect", "plan", "proof", "recipe", "source"}
-    | {"verification"},
+    {
+        "batches",
+        "build",
+        "choose",
+        "compiler",
+        "foreign",
+        "int8",
+        "lint",
+        "pass_effect",
+        "plan",
+        "proof",
+        "recipe",
+    }
+    | {"source", "verification"},
     {"doctor", "demo", "show", "show_network", "show_recognition", "show_compare", "show_calibration"}
     | {"show_lint", "show_sensitivity"},
     {"cli"},

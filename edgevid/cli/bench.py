@@ -2,61 +2,178 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgevid.cli.options import Hint, On, Streams, Threads, check_folder, known_hint
+from edgevid.cli.network_flags import takes_network_flags
+from edgevid.cli.options import Hint, On, check_folder, known_hint, numbers
+from edgevid.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edgevid.bench.opening import Opening
+    from edgevid.bench.protocol import Progress
+    from edgevid.bench.results import Result
+    from edgevid.bench.settings import Settings
 
 __all__ = ["bench"]
 
 
+@takes_network_flags(views=False)
 def bench(
     bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="The first is the baseline.")],
-    batch: Annotated[int | None, typer.Option(min=1, help="Clips a call.")] = None,
-    threads: Threads = None,
-    streams: Streams = None,
+    batch: Annotated[str | None, typer.Option(help="Clips a call, as 1,4,16: as compiled.")] = None,
+    threads: Annotated[str | None, typer.Option(help="Threads of the runtime in all, as 1,2.")] = None,
+    streams: Annotated[
+        str | None, typer.Option(help="Requests in flight, as 1,2; they share the threads.")
+    ] = None,
     hint: Hint = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds a process.")] = 40,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds a process, at most.")] = 40,
     warmup: Annotated[int, typer.Option(min=0, help="Runs of each variant that do not count.")] = 3,
     processes: Annotated[int, typer.Option(min=1, help="Fresh processes to repeat in.")] = 1,
+    within: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE", help="Stop once the 95 % interval of each median is as narrow, as 1%."),
+    ] = None,
     budget: Annotated[float | None, typer.Option(help="Stop early after so many seconds.")] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Time decode, preprocess, inference and the whole on it."),
+    ] = None,
+    layers: Annotated[bool, typer.Option("--layers", help="What each operation takes.")] = False,
+    sustained: Annotated[
+        float | None,
+        typer.Option(min=0.001, metavar="MINUTES", help="Run one bundle without a pause, too."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="PEERS", help="peers: the network in other runtimes; or some of their names."),
+    ] = None,
+    network: Annotated[
+        Path | None, typer.Option(metavar="CKPT", help="For --against: what the bundle was compiled from.")
+    ] = None,
     on: On = "",
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write all samples as JSON.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Write all samples as JSON; of several settings, one file each."),
+    ] = None,
+    *,
+    flags: dict[str, Any],
 ) -> None:
     """Measure bundles side by side on this machine, or on a board behind a network.
+
+    Several batches, numbers of threads or of requests in flight are
+    measured one after the other, each as a comparison of its own.
 
     On a board each bundle is verified first. An emulated board has no
     latencies: there it ends with the verification.
     """
     from edgevid import show
-    from edgevid.bench.bundles import bench_bundles
+    from edgevid.bench.extended import Extras, bench_extended
+    from edgevid.bench.opening import Opening
     from edgevid.bench.progress import progress_bar
     from edgevid.bench.settings import Settings
     from edgevid.bench.storage import save_result
     from edgevid.bench.table import render
 
     check_folder(output, "the results")
-    if on and _verified_on(bundles, on, batch):
+    if (network is not None or flags) and against is None:
+        raise ConfigError("a network, and nothing to compare", where="--network", fix="add --against peers")
+    batches, all_threads, all_streams = (
+        _several(text, where)
+        for text, where in ((batch, "--batch"), (threads, "--threads"), (streams, "--streams"))
+    )
+    if on and _verified_on(bundles, on, batches[0]):
         show.out().print("the board is emulated: how long it takes means nothing, and is not measured")
         return
-    protocol = Settings(rounds=rounds, warmup=warmup, processes=processes, budget_seconds=budget)
-    with progress_bar() as progress:
-        result = bench_bundles(
-            bundles,
-            batch=batch,
-            threads=threads,
-            streams=streams,
-            hint=known_hint(hint),
-            on=on,
-            settings=protocol,
-            progress=progress,
+    protocol = Settings(
+        rounds=rounds, warmup=warmup, processes=processes, budget_seconds=budget, within=_share(within)
+    )
+    extras = Extras(
+        layers=layers, video=video, sustained_seconds=None if sustained is None else 60 * sustained
+    )
+    ways = [
+        Opening(batch=size, threads=count, streams=flying, hint=known_hint(hint), on=on)
+        for size, count, flying in product(batches, all_threads, all_streams)
+    ]
+    for how in ways:
+        with progress_bar() as progress:
+            if against is None:
+                result = bench_extended(bundles, how, protocol, extras, progress=progress)
+            else:
+                result = _against_peers(bundles, how, protocol, against, network, flags, progress)
+        show.out().print(render(result))
+        if output:
+            place = _place(output, how, len(ways))
+            save_result(result, place)
+            show.out().print(f"all samples: {place}")
+        if result.status == "interrupted":
+            raise typer.Exit(130)
+
+
+def _several(text: str | None, where: str) -> list[int] | list[None]:
+    """What is measured one after the other.
+
+    Raises:
+        ConfigError: not whole numbers from 1, or one twice.
+    """
+    if text is None:
+        return [None]
+    found = numbers(text, where)
+    if min(found) < 1 or len(set(found)) != len(found):
+        raise ConfigError(f"{text!r} are not different numbers from 1", where=where, fix="write 1 or 1,2,4")
+    return found
+
+
+def _share(text: str | None) -> float | None:
+    """``1%`` or ``0.01``.
+
+    Raises:
+        ConfigError: something else.
+    """
+    if text is None:
+        return None
+    try:
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is no share", where="--within", fix="write 1% or 0.01") from error
+
+
+def _place(output: Path, how: Opening, ways: int) -> Path:
+    """A file for each of several settings, named after them."""
+    if ways == 1:
+        return output
+    named = {"batch": how.batch, "threads": how.threads, "streams": how.streams}
+    told = "".join(f"-{name}{value}" for name, value in named.items() if value is not None)
+    return output.with_name(f"{output.stem}{told}{output.suffix}")
+
+
+def _against_peers(
+    bundles: list[Path],
+    how: Opening,
+    protocol: Settings,
+    against: str,
+    network: Path | None,
+    flags: dict[str, Any],
+    progress: Progress,
+) -> Result:
+    """The bundle beside what else the network could be run with.
+
+    Raises:
+        ConfigError: not one bundle, no network, or an unknown peer.
+    """
+    from edgevid.peers import PEERS, bench_peers
+
+    if len(bundles) != 1 or network is None:
+        raise ConfigError(
+            "peers are measured against one bundle, and made of the network that it was compiled from",
+            where="--against",
+            fix="edgevid bench BUNDLE --against peers --network CKPT",
         )
-    show.out().print(render(result))
-    if output:
-        save_result(result, output)
-        show.out().print(f"all samples: {output}")
+    names = tuple(PEERS) if against == "peers" else tuple(against.split(","))
+    return bench_peers(bundles[0], network, names, how, protocol, progress=progress, **flags)
 
 
 def _verified_on(bundles: list[Path], on: str, batch: int | None) -> bool:

@@ -16,6 +16,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common as passes
 
 from edgevid.errors import LoweringError, ShiftError
+from edgevid.graph.clips_apart import compute_clips_apart
 from edgevid.graph.plain_shift import (
     Writer,
     WriteShift,
@@ -27,12 +28,14 @@ from edgevid.graph.plain_shift import (
 from edgevid.graph.shift_op import DOMAIN, SHIFT, shift_nodes, spec_of, zero_point_of
 from edgevid.graph.split_conv import decimate_pointwise, split_convolutions
 from edgevid.graph.volume import frames_to_volume
-from edgevid.shift import Layout
+from edgevid.shift import Layout, ShiftSpec
 
-__all__ = ["KEEP", "LOWERINGS", "Lowering", "lower"]
+__all__ = ["KEEP", "LOWERINGS", "PLAIN_FORMS", "Lowering", "form_of", "lower", "lower_plain"]
 
 KEEP = "function"
 """Not a lowering: the canonical graph as it is, for runtimes that read local functions."""
+
+_LAYOUT = "@"
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Lowering:
         write: writes a single shift.
         prepare: rewrites the whole graph before, in place, and may use ``write``; shifts that
             it leaves are written one by one. A graph in which nothing moves is not touched.
-        one_clip_only: wrong, or pointless, as soon as a batch holds two clips, so refused there.
+        one_clip_only: wrong as soon as a batch holds two clips, so refused there.
         static_batch: needs to know N.
     """
 
@@ -57,14 +60,22 @@ class Lowering:
     one_clip_only: bool = False
 
 
+def form_of(name: str) -> str:
+    """A lowering's name without the layout that a target adds to it, as in ``negative_pad@blocked``."""
+    return name.partition(_LAYOUT)[0]
+
+
 def lower(model: ir.Model, name: str) -> ir.Model:
     """A copy of a canonical graph in which the lowering ``name`` replaces every shift.
+
+    A layout in the name is the target's to follow; the graph is the same.
 
     Raises:
         LoweringError: unknown name, or the lowering does not hold for this graph's batch or,
             where it rewrites more than the shifts, for one of its operations.
     """
     lowered = model.clone()
+    name = form_of(name)
     if name == KEEP:
         return lowered
     if name not in LOWERINGS:
@@ -82,6 +93,27 @@ def lower(model: ir.Model, name: str) -> ir.Model:
     passes.RemoveUnusedNodesPass()(lowered)
     passes.ShapeInferencePass()(lowered)
     return lowered
+
+
+PLAIN_FORMS = ("none", "volume")
+"""Forms of a network without a shift: as it is, and with clips as volumes."""
+
+
+def lower_plain(model: ir.Model, name: str) -> ir.Model:
+    """A copy of a graph without shifts in one of `PLAIN_FORMS`, which may have a layout in its name.
+
+    Raises:
+        LoweringError: an unknown form, or one of the operations cannot be rewritten.
+    """
+    plain, form = model.clone(), form_of(name)
+    if form not in PLAIN_FORMS:
+        raise LoweringError(f"unknown form {name!r}", fix=f"one of {', '.join(PLAIN_FORMS)}")
+    if form == "volume":
+        frames_to_volume(plain)
+        compute_clips_apart(plain)
+        decimate_pointwise(plain)
+        passes.ShapeInferencePass()(plain)
+    return plain
 
 
 def _check(node: ir.Node, lowering: Lowering) -> None:
@@ -141,8 +173,15 @@ def _shape(value: ir.Value, node: ir.Node) -> list[int]:
     return [first if isinstance(first, int) else -1, *(size for size in rest if isinstance(size, int))]
 
 
+def _pad(writer: Writer, value: ir.Value, spec: ShiftSpec) -> ir.Value:
+    """With negative pads where they do not reach into another clip."""
+    one_clip = spec.layout is Layout.VOLUME or writer.shape[0] == spec.segments
+    return (negative_pad if one_clip else fused_pad)(writer, value, spec)
+
+
 def _split_in_volumes(model: ir.Model, write: WriteShift) -> None:
     frames_to_volume(model)
+    compute_clips_apart(model)
     split_convolutions(model, write)
     decimate_pointwise(model)
 
@@ -177,10 +216,9 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
             ),
             Lowering(
                 "volume_split_conv",
-                "clips as [N,C,T,H,W], 1x1 convolutions split over the channels; one clip",
-                negative_pad,
+                "each clip as [1,C,T,H,W], 1x1 convolutions split over the channels; fixed batch",
+                _pad,
                 prepare=_split_in_volumes,
-                one_clip_only=True,
             ),
         )
     }

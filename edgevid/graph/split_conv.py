@@ -4,12 +4,16 @@ A 1x1 convolution is a sum over its input channels, ``conv(x) = sum_g conv_g(x_g
 shift in front of it can be done group by group: only the groups that move are written again,
 and the convolutions add up in their accumulators. Moving a share p of the channels of a
 ResNet bottleneck then costs p times one copy, not a copy of the whole tensor.
+
+A move in time also commutes with the convolution, ``conv_g(move(x_g)) = move(conv_g(x_g))``: a
+group with more channels than the convolution gives is moved behind it, where less is copied.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -47,9 +51,9 @@ def split_convolutions(model: ir.Model, write: WriteShift) -> bool:
         changed = True
         value = node.inputs[0]
         assert value is not None
-        pieces = _pieces(model.graph, node, value, spec_of(node), write, f"split{number}")
+        pieces = _pieces(model.graph, node, value, spec_of(node), f"split{number}")
         for consumer in [use.node for use in node.outputs[0].uses()]:
-            _sum(model.graph, consumer, pieces)
+            _Sum(model.graph, consumer, write).replace(pieces)
         model.graph.remove(node, safe=True)
     return changed
 
@@ -126,25 +130,35 @@ def channel_cuts(spec: ShiftSpec, channels: int, block: int = BLOCK) -> list[int
     return sorted(cuts)
 
 
-def _pieces(
-    graph: ir.Graph, node: ir.Node, value: ir.Value, spec: ShiftSpec, write: WriteShift, prefix: str
-) -> list[tuple[int, int, ir.Value]]:
-    """``(start, stop, shifted channels)``, those that rest first: their convolution needs no copy."""
-    assert value.shape is not None
-    shape, dtype = [size if isinstance(size, int) else -1 for size in value.shape], value.dtype
-    cuts = channel_cuts(spec, shape[1])
-    ranges = list(itertools.pairwise(cuts))
-    writer = Writer(graph, prefix, shape, dtype or ir.DataType.FLOAT)
+@dataclass(frozen=True)
+class _Piece:
+    """Channels ``[start, stop)`` as they are before the shift, and how they move."""
+
+    start: int
+    stop: int
+    value: ir.Value
+    sizes: list[int]
+    spec: ShiftSpec
+
+    @property
+    def in_time(self) -> Move | None:
+        """The move that all of its channels make, if it is one in time alone."""
+        moves = self.spec.moves
+        if len(moves) != 1 or moves[0].dh or moves[0].dw:
+            return None
+        return moves[0] if (moves[0].start, moves[0].stop) == (0, self.stop - self.start) else None
+
+
+def _pieces(graph: ir.Graph, node: ir.Node, value: ir.Value, spec: ShiftSpec, prefix: str) -> list[_Piece]:
+    shape = _sizes(value)
+    ranges = list(itertools.pairwise(channel_cuts(spec, shape[1])))
+    writer = Writer(graph, prefix, shape, value.dtype or ir.DataType.FLOAT)
     parts = writer.split(value, [stop - start for start, stop in ranges], 1)
-    pieces: list[tuple[bool, int, int, ir.Value]] = []
-    for (start, stop), part in zip(ranges, parts, strict=True):
-        own = _within(spec, start, stop)
-        writer.shape = [shape[0], stop - start, *shape[2:]]
-        moved = part if own.is_identity else write(writer, part, own)
-        pieces.append((not own.is_identity, start, stop, moved))
     graph.insert_before(node, writer.steps.nodes)
-    pieces.sort(key=lambda piece: piece[:2])
-    return [(start, stop, moved) for _, start, stop, moved in pieces]
+    return [
+        _Piece(start, stop, part, [shape[0], stop - start, *shape[2:]], _within(spec, start, stop))
+        for (start, stop), part in zip(ranges, parts, strict=True)
+    ]
 
 
 def _within(spec: ShiftSpec, start: int, stop: int) -> ShiftSpec:
@@ -157,21 +171,79 @@ def _within(spec: ShiftSpec, start: int, stop: int) -> ShiftSpec:
     return ShiftSpec(spec.segments, tuple(moves), spec.layout)
 
 
-def _sum(graph: ir.Graph, node: ir.Node, pieces: Sequence[tuple[int, int, ir.Value]]) -> None:
-    """The convolution ``node`` as a sum of those of the pieces; the first one adds the bias."""
-    _, weight, *bias = node.inputs
-    assert weight is not None
-    array, output = _constant(weight), node.outputs[0]
-    writer = Writer(graph, f"{output.name}.split", [], weight.dtype or ir.DataType.FLOAT)
-    total: ir.Value | None = None
-    for start, stop, part in pieces:
-        kernel = writer.constant(f"{writer.prefix}.weight{start}_{stop}", array[:, start:stop])
-        inputs = [part, kernel, *(value for value in bias if value is not None and total is None)]
-        partial = writer.op("Conv", inputs, **node.attributes)
-        total = partial if total is None else writer.op("Add", [partial, total])
-    assert total is not None
-    total.type, total.shape = output.type, output.shape
-    ir.convenience.replace_nodes_and_values(graph, node, [node], writer.steps.nodes, [output], [total])
+class _Sum:
+    """A convolution as a sum of those of the pieces of its input.
+
+    Those moved behind their convolution come first, then those at rest, which need no copy, then
+    the others: each of these adds up in its accumulators what came before it.
+    """
+
+    def __init__(self, graph: ir.Graph, node: ir.Node, write: WriteShift) -> None:
+        _, weight, *bias = node.inputs
+        assert weight is not None
+        self.graph, self.node, self.write = graph, node, write
+        self.weight, self.array = weight, _constant(weight)
+        self.bias = [value for value in bias if value is not None]
+        self.writer = Writer(graph, f"{node.outputs[0].name}.split", [], weight.dtype or ir.DataType.FLOAT)
+        self.total: ir.Value | None = None
+
+    def replace(self, pieces: Sequence[_Piece]) -> None:
+        """Put the sum in the convolution's place."""
+        late = [piece for piece in pieces if self._moves_behind(piece)]
+        early = sorted(
+            (piece for piece in pieces if not self._moves_behind(piece)),
+            key=lambda piece: (not piece.spec.is_identity, piece.start),
+        )
+        for piece in late:
+            self._add(self._moved_behind(piece))
+        for number, piece in enumerate(early):
+            self._add(self._convolved(piece, self._moved(piece), [] if number else self.bias))
+        output = self.node.outputs[0]
+        if not early:
+            self._add_bias(len(_sizes(output)))
+        assert self.total is not None
+        self.total.type, self.total.shape = output.type, output.shape
+        steps = self.writer.steps.nodes
+        ir.convenience.replace_nodes_and_values(
+            self.graph, self.node, [self.node], steps, [output], [self.total]
+        )
+
+    def _moves_behind(self, piece: _Piece) -> bool:
+        return piece.in_time is not None and piece.stop - piece.start > self.array.shape[0]
+
+    def _moved_behind(self, piece: _Piece) -> ir.Value:
+        move = piece.in_time
+        assert move is not None
+        channels = self.array.shape[0]
+        self.writer.shape = _sizes(self.node.outputs[0])
+        spec = ShiftSpec(piece.spec.segments, (Move(0, channels, *move.displacement),), piece.spec.layout)
+        return self.write(self.writer, self._convolved(piece, piece.value, []), spec)
+
+    def _moved(self, piece: _Piece) -> ir.Value:
+        if piece.spec.is_identity:
+            return piece.value
+        self.writer.shape = piece.sizes
+        return self.write(self.writer, piece.value, piece.spec)
+
+    def _convolved(self, piece: _Piece, value: ir.Value, bias: Sequence[ir.Value]) -> ir.Value:
+        start, stop = piece.start, piece.stop
+        # By the weight's name: clips that are computed apart share it.
+        kernel = self.writer.constant(f"{self.weight.name}.{start}_{stop}", self.array[:, start:stop])
+        return self.writer.op("Conv", [value, kernel, *bias], **self.node.attributes)
+
+    def _add(self, partial: ir.Value) -> None:
+        self.total = partial if self.total is None else self.writer.op("Add", [partial, self.total])
+
+    def _add_bias(self, rank: int) -> None:
+        for value in self.bias:
+            array = _constant(value).reshape(-1, *[1] * (rank - 2))
+            self._add(self.writer.constant(f"{value.name}.rank{rank}", array))
+
+
+def _sizes(value: ir.Value) -> list[int]:
+    """Static sizes; -1 for a symbolic one."""
+    assert value.shape is not None
+    return [size if isinstance(size, int) else -1 for size in value.shape]
 
 
 def _is_splittable(shift: ir.Node) -> bool:

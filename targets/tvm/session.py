@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import time
 from threading import Lock
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevid.contract import Artifact, Layer, RunSettings
+from edgevid.contract import Artifact, Layer, LayerTime, RunSettings
 from edgevid.errors import TargetError
 from edgevid.targets._install import require
 from edgevid.targets._session import CheckedSession
@@ -72,6 +73,23 @@ class TvmSession(CheckedSession):
             # Returns at once, so that later runs pay almost nothing.
             instrument(self._tvm.runtime.convert(lambda *_: None))
         return calls
+
+    def layer_times(self, clip: NDArray[Any], runs: int) -> tuple[LayerTime, ...]:
+        """The functions of a run in order, those of TVM's own named as they are."""
+        from edgevid.targets.tvm.layer_list import load_list
+
+        every = [self.times(clip) for _ in range(runs + 1)][1:]
+        own = iter(load_list(self.artifact.folder))
+        layer = next(own, None)
+        found = []
+        for calls in zip(*every, strict=True):
+            function = calls[0][0]
+            name, kind, kernel = function, "TVM", ""
+            if layer is not None and function == layer.kernel:
+                name, kind, kernel = layer.name, layer.kind, f"{layer.family} {layer.precision}"
+                layer = next(own, None)
+            found.append(LayerTime(name, kind, kernel, 1e3 * statistics.median(each[1] for each in calls)))
+        return tuple(found)
 
     def _release(self) -> None:
         del self._machine

@@ -83,7 +83,7 @@ def test_all_reasons_are_given():
 
 
 def test_a_thread_that_spins_while_idle_is_noticed(monkeypatch):
-    monkeypatch.setattr("edgevid.bench.protocol._idle_share", lambda: 1.0)
+    monkeypatch.setattr("edgevid.bench.protocol.idle_share", lambda: 1.0)
     result = compare(
         Comparison(Variant("plain", fakes.busy(1.0))),
         Settings(rounds=10, warmup=2),

@@ -4,7 +4,6 @@ import pytest
 from onnx_ir import tape
 from shift_graphs import exported, frames_for, random_spec, run_onnx, small_network
 
-from edgevid.errors import LoweringError
 from edgevid.graph.export import export
 from edgevid.graph.lower import LOWERINGS, lower
 from edgevid.graph.shift_op import (
@@ -155,18 +154,37 @@ def test_random_shifts_in_front_of_pointwise_convolutions_keep_their_numbers(nam
 
 def test_channels_at_rest_go_from_the_split_to_their_convolution_uncopied():
     spec = ShiftSpec.tsm(128, 4, 1 / 4)
-    lowered = lower(shifted_convolutions(spec, 128, (weights(8, 128, 1, 1), weights(8), {})), "split_conv")
+    lowered = lower(shifted_convolutions(spec, 128, (weights(32, 128, 1, 1), weights(32), {})), "split_conv")
     (split,) = (node for node in lowered.graph if node.op_type == "Split")
     direct = [use.node for output in split.outputs for use in output.uses() if use.node.op_type == "Conv"]
-    assert [node.inputs[1].shape.numpy() for node in direct] == [(8, 96, 1, 1)]
+    assert [node.inputs[1].shape.numpy() for node in direct] == [(32, 96, 1, 1)]
 
 
 def test_the_bias_is_added_once_by_the_channels_at_rest():
     spec = ShiftSpec.tsm(128, 4, 1 / 4)
-    lowered = lower(shifted_convolutions(spec, 128, (weights(8, 128, 1, 1), weights(8), {})), "split_conv")
+    lowered = lower(shifted_convolutions(spec, 128, (weights(32, 128, 1, 1), weights(32), {})), "split_conv")
     convolutions = [node for node in lowered.graph if node.op_type == "Conv"]
     assert [len(node.inputs) for node in convolutions] == [3, 2, 2]
-    assert convolutions[0].inputs[1].shape.numpy() == (8, 96, 1, 1)
+    assert convolutions[0].inputs[1].shape.numpy() == (32, 96, 1, 1)
+
+
+@pytest.mark.parametrize("moved", [1 / 2, 1])
+def test_more_channels_than_the_convolution_gives_are_moved_behind_it(moved):
+    spec = ShiftSpec.tsm(128, 4, moved)
+    graph = shifted_convolutions(spec, 128, (weights(8, 128, 1, 1), weights(8), {}))
+    lowered = lower(graph, "split_conv")
+    (split,) = (node for node in lowered.graph if node.op_type == "Split")
+    users = [use.node.op_type for output in split.outputs for use in output.uses()]
+    assert users == ["Conv"] * len(split.outputs)
+    clips = np.random.default_rng(3).standard_normal((8, 128, 4, 4)).astype(np.float32)
+    assert np.allclose(run_onnx(lowered, clips), run_onnx(graph, clips), rtol=1e-5, atol=1e-4)
+
+
+def test_a_move_in_space_stays_in_front_of_its_convolution():
+    spec = ShiftSpec(4, (Move(0, 128, 0, 1, 0),))
+    lowered = lower(shifted_convolutions(spec, 128, (weights(8, 128, 1, 1), None, {})), "split_conv")
+    (convolution,) = (node for node in lowered.graph if node.op_type == "Conv")
+    assert convolution.outputs[0].is_graph_output()
 
 
 def test_the_whole_weight_is_not_kept_beside_its_parts():
@@ -241,17 +259,28 @@ def test_a_lowered_network_gives_the_logits_of_its_canonical_graph(name, network
     assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
 
 
-def test_split_conv_keeps_the_clips_of_a_batch_apart():
+@pytest.mark.parametrize("name", SPLITTING)
+def test_the_clips_of_a_batch_are_kept_apart(name):
     graph = exported("resnet50", 3)
     frames = frames_for(small_network("resnet50"), 3)
     wanted = run_onnx(graph, frames)
-    found = run_onnx(lower(graph, "split_conv"), frames)
+    found = run_onnx(lower(graph, name), frames)
     assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
 
 
-def test_splitting_volumes_is_refused_for_several_clips():
-    with pytest.raises(LoweringError, match="one clip"):
-        lower(exported("resnet50", 3), "volume_split_conv")
+def test_clips_that_are_computed_apart_share_their_weights():
+    one, three = (lower(exported("resnet50", clips), "volume_split_conv") for clips in (1, 3))
+    sizes = [
+        sum(
+            value.const_value.size
+            for value in graph.graph.initializers.values()
+            if value.dtype.is_floating_point()
+        )
+        for graph in (one, three)
+    ]
+    assert sizes[0] == sizes[1]
+    counts = [sum(node.op_type == "Conv" for node in graph.graph) for graph in (one, three)]
+    assert counts[1] == 3 * counts[0]
 
 
 def test_a_network_without_moves_is_left_as_it_is():

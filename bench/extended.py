@@ -1,0 +1,164 @@
+"""A comparison of bundles with all that is asked for beside its latencies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edgevid.bench.bundles import bench_bundles, factory_of, names_of
+from edgevid.bench.layer_profile import layer_times
+from edgevid.bench.memory import peak_memory
+from edgevid.bench.opening import Opening
+from edgevid.bench.protocol import Progress, ProgressEvent
+from edgevid.bench.results import Result
+from edgevid.bench.settings import Settings
+from edgevid.bench.stages import time_stages
+from edgevid.bench.sustained import sustain
+from edgevid.contract import LayerTime
+from edgevid.errors import ConfigError, EdgevidError
+
+__all__ = ["Extras", "bench_extended", "with_extras"]
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is measured beside latencies, each in fresh processes of its own.
+
+    Attributes:
+        memory: the peak of each bundle alone.
+        layers: what each operation takes.
+        video: a file to time the stages on.
+        sustained_seconds: how long the bundle is run without a pause.
+    """
+
+    memory: bool = True
+    layers: bool = False
+    video: Path | None = None
+    sustained_seconds: float | None = None
+
+
+def bench_extended(
+    bundles: Sequence[Path],
+    how: Opening,
+    settings: Settings,
+    extras: Extras,
+    *,
+    progress: Progress | None = None,
+) -> Result:
+    """`bench_bundles`, and then `with_extras` unless it was interrupted.
+
+    Raises:
+        ConfigError: a sustained run of several bundles.
+        VideoError: the video cannot be read; before anything is measured.
+        EdgevidError: see `bench_bundles`.
+    """
+    if extras.sustained_seconds is not None and len(bundles) != 1:
+        raise ConfigError(
+            f"a sustained run of {len(bundles)} bundles", where="--sustained", fix="give one bundle"
+        )
+    if extras.video is not None:
+        _check_video(extras.video, how.bundle(bundles[0]).manifest.sampling)
+    result = bench_bundles(bundles, settings=settings, progress=progress, **how.model_dump())
+    if result.status == "interrupted":
+        return result
+    return with_extras(result, bundles, how, extras, progress=progress)
+
+
+def with_extras(
+    result: Result,
+    bundles: Sequence[Path],
+    how: Opening,
+    extras: Extras,
+    *,
+    progress: Progress | None = None,
+) -> Result:
+    """The result with what else was asked for.
+
+    What fails becomes a note, so that nothing that was measured is lost; Ctrl-C leaves out the rest.
+    """
+    work = _Work(bundles, how, progress or _silent)
+    try:
+        if extras.memory:
+            work.memory()
+        if extras.layers:
+            work.layers()
+        if extras.video is not None:
+            work.stages(extras.video, result.settings)
+        if extras.sustained_seconds is not None:
+            work.sustained(extras.sustained_seconds)
+    except KeyboardInterrupt:
+        work.notes.append("interrupted: what else was asked for is not measured")
+    return result.model_copy(update={**work.found, "notes": (*result.notes, *work.notes)})
+
+
+class _Work:
+    """What was found so far, by the fields of `Result`, and what is to be noted."""
+
+    def __init__(self, bundles: Sequence[Path], how: Opening, progress: Progress) -> None:
+        self.bundles, self.how, self.progress = bundles, how, progress
+        self.names = names_of(bundles)
+        self.found: dict[str, Any] = {}
+        self.notes: list[str] = []
+
+    def memory(self) -> None:
+        if self.how.on:
+            self.notes.append("peak memory: not of a board")
+            return
+
+        def measured(folder: Path, name: str) -> int | None:
+            return peak_memory(factory_of([folder], self.how, twin=False), name)
+
+        self.found["peak_memory"] = self._each("peak memory", measured)
+
+    def layers(self) -> None:
+        def measured(folder: Path, name: str) -> tuple[LayerTime, ...] | None:
+            times = layer_times(folder, self.how, name)
+            if times is None:
+                self.notes.append(f"layer times of {name}: its runtime does not tell them")
+            return times
+
+        self.found["layer_times"] = self._each("layer times", measured)
+
+    def stages(self, video: Path, settings: Settings) -> None:
+        with self._noting("stages"):
+            self.found["stages"] = time_stages(
+                self.bundles, self.how, video, settings, progress=self.progress
+            )
+
+    def sustained(self, seconds: float) -> None:
+        with self._noting("sustained run"):
+            self.found["sustained"] = sustain(
+                self.bundles[0], self.how, self.names[0], seconds, progress=self.progress
+            )
+
+    def _each(self, what: str, measure: Callable[[Path, str], _T | None]) -> dict[str, _T]:
+        values: dict[str, _T] = {}
+        for index, (folder, name) in enumerate(zip(self.bundles, self.names, strict=True)):
+            self.progress(ProgressEvent(what, index, len(self.bundles)))
+            with self._noting(f"{what} of {name}"):
+                value = measure(folder, name)
+                if value is not None:
+                    values[name] = value
+        return values
+
+    @contextmanager
+    def _noting(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except EdgevidError as error:
+            self.notes.append(f"{what}: not measured: {error.what}")
+
+
+def _silent(_: ProgressEvent) -> None:
+    """Without a listener nobody is told."""
+
+
+def _check_video(video: Path, sampling: Any) -> None:
+    from edgevid.video.read import read_clips
+
+    read_clips(video, sampling)

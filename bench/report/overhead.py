@@ -1,0 +1,206 @@
+"""What the shift costs against the proportion of the channels that move, from the results of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edgevid.bench.claims import paired_ratio
+from edgevid.bench.report.measured import Measured
+from edgevid.bench.summary import Estimate
+from edgevid.errors import BenchmarkError
+
+__all__ = [
+    "BASELINES",
+    "PAPER",
+    "PAPER_SOURCE",
+    "Baseline",
+    "Cost",
+    "Curve",
+    "Sweep",
+    "sweep_of",
+    "sweeps_of",
+]
+
+Baseline = Literal["default", "best"]
+BASELINES: tuple[Baseline, ...] = get_args(Baseline)
+"""Networks without a shift: as it is run by default, and the fastest one."""
+
+PAPER: dict[str, dict[str, float]] = {
+    "paper, P100": {"1/8": 0.03, "1": 0.124},
+    "paper, Xeon E5-2690": {"1/8": 0.03, "1": 0.137},
+}
+"""Overhead by proportion. The figure has more points; the paper's text gives these, at 1/8 as about 3 %."""
+PAPER_SOURCE = (
+    "Lin, Gan and Han, TSM: Temporal Shift Module for Efficient Video Understanding, ICCV 2019, figure 2a: "
+    "ResNet-50, 8 frames; about 3 % at 1/8, 12.4 % (P100) and 13.7 % (Xeon E5-2690) at 1"
+)
+EDGEVID = "edgevid"
+"""Name of the curve of the cheapest lowering at each proportion."""
+
+
+class _Point(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    variant: str
+    proportion: str
+    used: float
+    lowering: str
+    role: Literal["shift", "no shift", "plain export"]
+
+
+class _Parameters(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    model: str
+    precision: str
+    batch: int
+    points: tuple[_Point, ...]
+    default: str
+    best: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One variant of a sweep.
+
+    Attributes:
+        variant: its name.
+        proportion: that was asked for, as ``1/4``.
+        used: what the network's numbers of channels made of it.
+        lowering: how the shift is computed.
+        role: ``shift``, ``no shift`` or ``plain export``, what an exporter writes.
+        milliseconds: of one run.
+        over_default: wall time over that of the network without a shift as it is run by default, paired.
+        over_best: over that of the fastest network without a shift.
+    """
+
+    variant: str
+    proportion: str
+    used: float
+    lowering: str
+    role: Literal["shift", "no shift", "plain export"]
+    milliseconds: Estimate
+    over_default: Estimate
+    over_best: Estimate
+
+    def over(self, baseline: Baseline) -> Estimate:
+        """Wall time over that of a baseline."""
+        return self.over_default if baseline == "default" else self.over_best
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Costs of one kind, at most one for a proportion, in their order."""
+
+    name: str
+    costs: tuple[Cost, ...]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One device, precision and batch.
+
+    Attributes:
+        measured: the result.
+        title: for people.
+        costs: of every variant, in their order.
+        default: name of the network without a shift as it is run by default.
+        best: name of the fastest one.
+    """
+
+    measured: Measured
+    title: str
+    costs: tuple[Cost, ...]
+    default: str
+    best: str
+
+    def baseline(self, which: Baseline) -> str:
+        """Name of the variant."""
+        return self.default if which == "default" else self.best
+
+    @cached_property
+    def proportions(self) -> list[str]:
+        """Those that were asked for and are not 0, the smallest first."""
+        asked = {cost.proportion for cost in self.costs if cost.role != "no shift"}
+        return sorted(asked, key=Fraction)
+
+    def cheapest(self, proportion: str) -> Cost | None:
+        """The fastest network with a shift, the plain export aside."""
+        shifted = [each for each in self.costs if each.role == "shift" and each.proportion == proportion]
+        return min(shifted, key=lambda cost: cost.milliseconds.median, default=None)
+
+    @property
+    def headline(self) -> set[str]:
+        """Names of the variants that say most: both baselines, the cheapest and the plain ones."""
+        cheapest = [self.cheapest(proportion) for proportion in self.proportions]
+        plain = [cost for cost in self.costs if cost.role == "plain export"]
+        return {self.default, self.best, *(cost.variant for cost in (*cheapest, *plain) if cost)}
+
+    @property
+    def curves(self) -> list[Curve]:
+        """edgevid's and the plain export's, then every lowering where there are several at a proportion."""
+        found = [Curve(EDGEVID, tuple(filter(None, map(self.cheapest, self.proportions))))]
+        plain = [cost for cost in self.costs if cost.role == "plain export"]
+        found.append(Curve("plain export", _by_proportion(plain)))
+        shifted = [cost for cost in self.costs if cost.role == "shift"]
+        if len(shifted) > len({cost.proportion for cost in shifted}):
+            names = dict.fromkeys(cost.lowering for cost in shifted)
+            found += [
+                Curve(name, _by_proportion([c for c in shifted if c.lowering == name])) for name in names
+            ]
+        return [curve for curve in found if curve.costs]
+
+
+def sweeps_of(results: Sequence[Measured]) -> list[Sweep]:
+    """Those of the results that are part of a sweep, as such.
+
+    Raises:
+        BenchmarkError: see `sweep_of`.
+    """
+    return [sweep for measured in results if (sweep := sweep_of(measured)) is not None]
+
+
+def sweep_of(measured: Measured) -> Sweep | None:
+    """The overheads that a result holds; ``None`` if it is not of a sweep, or no round of it was finished.
+
+    Raises:
+        BenchmarkError: its list of points is damaged.
+    """
+    result = measured.result
+    if result.parameters.get("kind") != "overhead" or not any(run.rounds for run in result.runs):
+        return None
+    known = {variant.name for variant in result.variants}
+    try:
+        given = _Parameters.model_validate(result.parameters)
+        costs = [_cost(measured, point, given.default, given.best) for point in given.points]
+    except (ValidationError, KeyError, ValueError) as error:
+        raise BenchmarkError(
+            f"the points of the sweep are damaged: {error}",
+            where=measured.file,
+            fix=f"they must name its variants, as {', '.join(sorted(known))}; run edgevid overhead again",
+        ) from error
+    title = f"{given.model} on {result.device or 'an unnamed device'}, {given.precision}, batch {given.batch}"
+    return Sweep(measured, title, tuple(costs), given.default, given.best)
+
+
+def _cost(measured: Measured, point: _Point, default: str, best: str) -> Cost:
+    Fraction(point.proportion)
+    milliseconds = measured.summary[point.variant].wall_ms
+    if milliseconds is None:
+        raise ValueError(f"{point.variant!r} has no samples")
+    return Cost(
+        **point.model_dump(),
+        milliseconds=milliseconds,
+        over_default=paired_ratio(measured.result, point.variant, default),
+        over_best=paired_ratio(measured.result, point.variant, best),
+    )
+
+
+def _by_proportion(costs: Sequence[Cost]) -> tuple[Cost, ...]:
+    return tuple(sorted(costs, key=lambda cost: Fraction(cost.proportion)))

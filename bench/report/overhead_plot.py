@@ -1,0 +1,93 @@
+"""The curve of overhead against the share of channels that move, as figure 2a of the TSM paper has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgevid.bench.report import drawing
+from edgevid.bench.report.overhead import PAPER, Baseline, Curve, Sweep
+from edgevid.bench.report.text import shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["figure"]
+
+_HIGH = 40.0
+"""Percent from which the axis is no longer linear: a shift that costs 1 % is then still told from 3 %."""
+_LINEAR = 5.0
+
+
+def figure(sweep: Sweep, against: Baseline) -> Figure:
+    """Overhead in percent against the proportion, over one of the baselines; the paper's points beside."""
+    curves = sweep.curves
+    drawn, (axes,) = drawing.empty_figure(3.0 + 0.17 * (len(curves) + 3))
+    places = {proportion: place for place, proportion in enumerate(sweep.proportions)}
+    for place, curve in enumerate(curves):
+        _curve(axes, curve, against, places, place)
+    _baselines(axes, sweep, against)
+    for marker, (name, values) in zip(("x", "+"), PAPER.items(), strict=True):
+        known = {places[share]: 100 * value for share, value in values.items() if share in places}
+        if known:
+            axes.plot(
+                [*known],
+                [*known.values()],
+                marker,
+                color=drawing.GREY,
+                markersize=7,
+                markeredgewidth=2,
+                label=name,
+            )
+    axes.set_xticks(list(places.values()), list(places))
+    axes.set_xlim(-0.4, len(places) - 0.6)
+    axes.set_xlabel("share of the channels that move")
+    axes.set_ylabel(f"overhead, % (over the {against})")
+    _overhead_scale(axes)
+    drawing.legend_below(drawn, axes)
+    return drawn
+
+
+def _curve(axes: Axes, curve: Curve, against: Baseline, places: dict[str, int], number: int) -> None:
+    ratios = [(places[cost.proportion], cost.over(against)) for cost in curve.costs]
+    middles = [100 * (ratio.median - 1) for _, ratio in ratios]
+    below, above = [], []
+    for (_, ratio), middle in zip(ratios, middles, strict=True):
+        interval = ratio.interval
+        below.append(max(0.0, middle - 100 * (interval.low - 1)) if interval else 0.0)
+        above.append(max(0.0, 100 * (interval.high - 1) - middle) if interval else 0.0)
+    look = drawing.PALETTE[number % len(drawing.PALETTE)], drawing.MARKERS[number % len(drawing.MARKERS)]
+    axes.errorbar(
+        [place for place, _ in ratios],
+        middles,
+        yerr=[below, above],
+        color=look[0],
+        marker=look[1],
+        linestyle="-" if number < 2 else ":",
+        linewidth=2 if number == 0 else 1.2,
+        capsize=3,
+        label=shortened(curve.name),
+    )
+
+
+def _baselines(axes: Axes, sweep: Sweep, against: Baseline) -> None:
+    axes.axhline(0, color=drawing.INK, linewidth=1)
+    other: Baseline = "best" if against == "default" else "default"
+    name = sweep.baseline(other)
+    found = next((cost for cost in sweep.costs if cost.variant == name), None)
+    if found is not None and sweep.best != sweep.default:
+        height = 100 * (found.over(against).median - 1)
+        label = shortened(f"{other} without a shift: {name}")
+        axes.axhline(height, color=drawing.GREY, linewidth=1.2, linestyle="--", label=label)
+
+
+def _overhead_scale(axes: Axes) -> None:
+    low, high = axes.get_ylim()
+    if high > _HIGH:
+        axes.set_yscale("symlog", linthresh=_LINEAR, linscale=1)
+        ticks = [-20, -10, -5, -2, 0, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+        shown = [tick for tick in ticks if low <= tick <= high]
+        axes.set_yticks(shown, [str(tick) for tick in shown])
+        axes.minorticks_off()
+    else:
+        axes.set_ylim(min(low, -1.0), max(high, 2.0))

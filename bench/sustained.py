@@ -1,0 +1,85 @@
+"""A bundle run without a pause for minutes: does it stay as fast, and what does it cost?"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from edgevid.bench.fresh_process import Keep, Told, call_apart
+from edgevid.bench.opening import Opening
+from edgevid.bench.protocol import Progress, ProgressEvent
+from edgevid.bench.results import Sustained, SustainedPoint
+from edgevid.bench.sensors import Sensors
+from edgevid.bench.statistics import median
+from edgevid.bench.timing import no_garbage_collection, timed
+
+__all__ = ["run_on", "sustain"]
+
+POINT_SECONDS = 1.0
+"""At most one point in so many seconds: counters that are read too often say nothing, and disturb."""
+
+STAGE = "sustained"
+
+
+def sustain(
+    folder: Path, how: Opening, name: str, seconds: float, *, progress: Progress | None = None
+) -> Sustained:
+    """Run a bundle for so many seconds in a fresh process; Ctrl-C ends it with what is finished.
+
+    Raises:
+        EdgevidError: the bundle cannot be opened or run.
+        KeyboardInterrupt: Ctrl-C before the first run was finished.
+    """
+
+    def told(step: dict[str, Any]) -> None:
+        if progress is not None:
+            progress(ProgressEvent(**step))
+
+    answer = call_apart(
+        f"{__name__}:run_on",
+        {"folder": str(folder.absolute()), "opening": how.model_dump(), "name": name, "seconds": seconds},
+        label=f"sustained run of {name}",
+        told=told,
+    )
+    found = Sustained.model_validate_json(answer.text)
+    return found.model_copy(update={"status": "interrupted"}) if answer.interrupted else found
+
+
+def run_on(
+    folder: str, opening: dict[str, Any], name: str, seconds: float, *, keep: Keep, tell: Told
+) -> None:
+    """What the fresh process calls."""
+    how = Opening.model_validate(opening)
+    points: list[SustainedPoint] = []
+    sensors = None if how.on else Sensors()
+    away = ("clocks, temperature and energy are the board's: they are not read",)
+    notes = away if sensors is None else sensors.missing()
+    with how.open(Path(folder)) as opened, no_garbage_collection():
+        opened.run()
+        if sensors is not None:
+            sensors.joules()
+        began = time.perf_counter()
+        try:
+            while (elapsed := time.perf_counter() - began) < seconds:
+                tell({"stage": STAGE, "done": int(elapsed), "total": int(seconds)})
+                walls = [timed(opened.run)[0]]
+                # Until the time is up, so that the last point is no shorter than the others.
+                while time.perf_counter() - began - elapsed < POINT_SECONDS:
+                    walls.append(timed(opened.run)[0])
+                points.append(
+                    SustainedPoint(
+                        seconds=elapsed,
+                        wall_ns=round(median(walls)),
+                        clips=len(walls) * opened.clips,
+                        **(sensors.read() if sensors else {}),
+                    )
+                )
+        except KeyboardInterrupt:
+            if not points:
+                raise
+        keep(
+            Sustained(
+                variant=name, wanted_seconds=seconds, points=tuple(points), notes=notes
+            ).model_dump_json()
+        )

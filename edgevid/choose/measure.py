@@ -1,0 +1,186 @@
+"""Candidates compiled, verified, looked into and timed as whole networks on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from edgevid.bench.artifacts import factory_of
+from edgevid.bench.claims import paired_ratio
+from edgevid.bench.processes import compare_in_processes
+from edgevid.bench.results import Result
+from edgevid.bench.settings import Settings
+from edgevid.bench.statistics import median
+from edgevid.choose.candidates import Candidates, slow_layers
+from edgevid.contract import Artifact, Session
+from edgevid.errors import EdgevidError, LoweringError
+from edgevid.manifest import ChoiceRecord, TriedRecord
+
+__all__ = ["FINALISTS", "measure"]
+
+FINALISTS = 4
+"""Of the candidates, besides the default, that are timed in the last heat."""
+
+_HEAT_RUNS, _HEAT_SECONDS = 3, 0.05
+_HEAT_MARGIN = 1.2
+"""What takes longer than this by the fastest is not timed again."""
+
+_FEWEST_ROUNDS, _MOST_ROUNDS = 15, 150
+_LAST_HEAT_SECONDS = 3.0
+"""Small networks, whose times differ more, are run in more rounds until this is used up."""
+
+_BUDGET_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class _Entrant:
+    """A candidate that holds.
+
+    Attributes:
+        artifact: compiled.
+        seconds: the least of a few runs.
+        slow: its slow kernels.
+    """
+
+    artifact: Artifact
+    seconds: float
+    slow: Counter[str]
+
+
+def measure(candidates: Candidates, machine: str, say: Callable[[str], None]) -> ChoiceRecord:
+    """Try every candidate, and time those that come into question interleaved, in a fresh process.
+
+    Raises:
+        LoweringError: none holds.
+    """
+    with TemporaryDirectory(prefix="edgevid-choose-") as place:
+        tried: dict[str, TriedRecord] = {}
+        entrants: dict[str, _Entrant] = {}
+        for number, name in enumerate(candidates.names):
+            say(f"trying lowering {name} ({number + 1} of {len(candidates.names)})")
+            try:
+                entrants[name] = _enter(candidates, name, Path(place) / str(number))
+            except EdgevidError as error:
+                tried[name] = TriedRecord(name=name, state="rejected", reason=error.what)
+        rejected = _without_slow_kernels(entrants)
+        tried.update(rejected)
+        if not entrants:
+            reasons = "; ".join(f"{name}: {record.reason}" for name, record in tried.items())
+            raise LoweringError(f"no lowering holds: {reasons}", fix="report the case")
+        finalists = _finalists(entrants)
+        say(f"timing {', '.join(finalists)}")
+        result = _timed(candidates, {name: entrants[name] for name in finalists})
+        return _record(candidates, machine, tried, entrants, result)
+
+
+def _enter(candidates: Candidates, name: str, folder: Path) -> _Entrant:
+    folder.mkdir()
+    artifact = candidates.build(name, folder)
+    with candidates.open(artifact) as session:
+        fault = candidates.fault(session)
+        if fault:
+            raise LoweringError(fault, where=name)
+        return _Entrant(artifact, _least_seconds(session), slow_layers(session.layers()))
+
+
+def _least_seconds(session: Session) -> float:
+    clip = np.zeros(session.input.shape, session.input.dtype)
+    found: list[float] = []
+    while len(found) < _HEAT_RUNS or sum(found) < _HEAT_SECONDS:
+        began = time.perf_counter()
+        session.run(clip)
+        found.append(time.perf_counter() - began)
+    return min(found)
+
+
+def _without_slow_kernels(entrants: dict[str, _Entrant]) -> dict[str, TriedRecord]:
+    """Take out those with more slow kernels than the network can do with; tiny ones may need some."""
+    fewest = min((entrant.slow.total() for entrant in entrants.values()), default=0)
+    rejected = {}
+    for name, entrant in list(entrants.items()):
+        if entrant.slow.total() > fewest:
+            listed = ", ".join(f"{count} x {kernel}" for kernel, count in entrant.slow.items())
+            reason = f"slow kernels: {listed}"
+            rejected[name] = TriedRecord(
+                name=name, state="rejected", milliseconds=1e3 * entrant.seconds, reason=reason
+            )
+            del entrants[name]
+    return rejected
+
+
+def _finalists(entrants: dict[str, _Entrant]) -> list[str]:
+    """The first, which is the default if that holds, and the fastest of the others."""
+    first, *others = entrants
+    fastest = min(entrant.seconds for entrant in entrants.values())
+    near = [name for name in others if entrants[name].seconds <= _HEAT_MARGIN * fastest]
+    return [first, *sorted(near, key=lambda name: entrants[name].seconds)[:FINALISTS]]
+
+
+def _timed(candidates: Candidates, entrants: dict[str, _Entrant]) -> Result:
+    a_round = sum(entrant.seconds for entrant in entrants.values())
+    rounds = min(max(round(_LAST_HEAT_SECONDS / a_round), _FEWEST_ROUNDS), _MOST_ROUNDS)
+    return compare_in_processes(
+        factory_of({name: entrant.artifact for name, entrant in entrants.items()}),
+        Settings(rounds=rounds, warmup=2, budget_seconds=_BUDGET_SECONDS),
+        title="lowerings of the shift",
+        device=candidates.device.title,
+        parameters={"precision": candidates.precision, "batch": candidates.batch},
+    )
+
+
+def _record(
+    candidates: Candidates,
+    machine: str,
+    tried: dict[str, TriedRecord],
+    entrants: dict[str, _Entrant],
+    result: Result,
+) -> ChoiceRecord:
+    names = [variant.name for variant in result.variants if variant.role != "twin"]
+    default = names[0]
+    ratios = {name: paired_ratio(result, name, default) for name in names[1:]}
+    best = min(ratios, key=lambda name: ratios[name].median, default=default)
+    # What is faster by less than the noise is not worth another form.
+    faster = best != default and ratios[best].median < 1 - _noise(result)
+    chosen = best if faster else default
+    for name, entrant in entrants.items():
+        record = TriedRecord(name=name, state="chosen" if name == chosen else "slower")
+        if name not in names:
+            tried[name] = record.model_copy(
+                update={"milliseconds": 1e3 * entrant.seconds, "reason": "the least of a few runs"}
+            )
+            continue
+        estimate = ratios.get(name)
+        interval = estimate.interval if estimate else None
+        tried[name] = record.model_copy(
+            update={
+                "milliseconds": _milliseconds(result, name),
+                "ratio": estimate.median if estimate else 1.0,
+                "interval": (interval.low, interval.high) if interval else None,
+            }
+        )
+    return ChoiceRecord(
+        source="measured now",
+        chosen=chosen,
+        machine=machine,
+        runtime=candidates.runtime,
+        rounds=sum(run.rounds for run in result.runs),
+        verdict=str(result.verdict),
+        tried=[tried[name] for name in candidates.names],
+    )
+
+
+def _noise(result: Result) -> float:
+    """How much the default differs from itself."""
+    baseline, twin = (variant.name for variant in result.variants[:2])
+    return abs(paired_ratio(result, twin, baseline).median - 1)
+
+
+def _milliseconds(result: Result, name: str) -> float:
+    samples: Sequence[int] = [wall for run in result.runs for wall in run.samples[name].wall_ns]
+    return median([wall / 1e6 for wall in samples])

@@ -1,0 +1,120 @@
+"""A sweep on the terminal: a table a curve, and the points that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edgevid.bench.results import Result
+from edgevid.bench.summary import Estimate, summarize
+from edgevid.overhead.figures import Overhead, fastest, overheads
+from edgevid.overhead.record import CurveId, SweepRecord
+
+__all__ = ["render_sweep"]
+
+_HEADINGS = ("p", "moved", "as", "ms", "over default", "95 % interval", "over best", "95 % interval")
+
+
+def render_sweep(record: SweepRecord, results: Mapping[CurveId, Result]) -> RenderableType:
+    """A table for each curve with its verdict and remarks, then every point that is missing or failed.
+
+    Overheads are medians of ratios within rounds, minus 1: over the default network without a shift, as its
+    runtime takes it, and over the fastest of all its forms. Of several lowerings the fastest is bold.
+    """
+    parts: list[RenderableType] = []
+    for curve, result in results.items():
+        parts += [_table(curve, result), _verdict(result), *_remarks(result), Text()]
+    holes = [point for point in record.points if point.state != "done"]
+    if holes:
+        parts.append(Text("not measured:", style="bold red"))
+        parts += [
+            Text(f"  {point.curve}, p = {point.proportion}: {point.state}. {point.reason}".rstrip(". "))
+            for point in holes
+        ]
+    return Group(*parts)
+
+
+def _table(curve: CurveId, result: Result) -> Table:
+    parameters = result.parameters
+    threads = parameters.get("threads")
+    title = f"{parameters.get('model')} on {curve}, {threads} thread{'' if threads == 1 else 's'}"
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        title=Text(title),
+        title_justify="left",
+    )
+    for place, heading in enumerate(_HEADINGS):
+        left = place in (0, 2)
+        table.add_column(
+            heading, justify="left" if left else "right", no_wrap=not left, overflow="fold", min_width=3
+        )
+    found = overheads(result)
+    best = {entry.point.variant for entry in fastest(found)}
+    for entry in found:
+        style = "bold" if entry.point.variant in best and len(found) > len(best) else None
+        table.add_row(*_cells(entry, result), style=style)
+    _add_twin(table, result)
+    return table
+
+
+def _cells(entry: Overhead, result: Result) -> Iterable[str]:
+    point = entry.point
+    name = point.lowering if point.role == "shift" else f"{point.role} ({point.lowering})"
+    if point.variant == result.parameters.get("default"):
+        name = f"{point.role}, default"
+    yield point.proportion
+    yield f"{point.used:.4g}"
+    yield name
+    yield f"{entry.milliseconds:.4g}"
+    for over in (entry.over_default, entry.over_best):
+        yield "" if over is None else f"{over.median + 0.0:+.2%}"
+        yield _interval(over)
+
+
+def _add_twin(table: Table, result: Result) -> None:
+    """The default network against itself: what the measurement cannot tell apart."""
+    twin = next((summary for summary in summarize(result) if summary.role == "twin"), None)
+    if twin is None or twin.wall_ms is None or twin.wall_ratio is None:
+        return
+    ratio = twin.wall_ratio
+    interval = ratio.interval
+    shown = "-" if interval is None else f"{interval.low - 1:+.2%}..{interval.high - 1:+.2%}"
+    cells = ("0", "0", "no shift, default (A/A)", f"{twin.wall_ms.median:.4g}", f"{ratio.median - 1:+.2%}")
+    table.add_row(*cells, shown, "", "", style="dim")
+
+
+def _interval(over: Estimate | None) -> str:
+    if over is None:
+        return ""
+    if over.interval is None:
+        return "-"
+    return f"{over.interval.low:+.2%}..{over.interval.high:+.2%}"
+
+
+def _verdict(result: Result) -> Text:
+    return Text(str(result.verdict), style="bold green" if result.verdict.valid else "bold red")
+
+
+def _remarks(result: Result) -> list[Text]:
+    rounds = sum(run.rounds for run in result.runs)
+    loads = [run.load.share for run in result.runs if run.load is not None]
+    load = f"load of others {max(loads):.1%}" if loads else "load of others not measured"
+    label = result.variants[0].label
+    lines = [
+        ", ".join(filter(None, (result.device, result.environment.cpu if not result.device else ""))),
+        f"{rounds} rounds in {len(result.runs)} process{'es' if len(result.runs) > 1 else ''}, {load}",
+        *(
+            [f"[{label}]: executed, with a precision that this device emulates"]
+            if label != "measured"
+            else []
+        ),
+        *result.notes,
+    ]
+    return [Text(line, style="dim") for line in lines if line]
