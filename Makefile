@@ -19,7 +19,7 @@ help:
 
 setup: $(READY)
 
-$(READY): pyproject.toml .ci/constraints.txt
+$(READY): pyproject.toml .ci/constraints.txt .ci/install-board-tools
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or later found: install python3.11 (on Debian: apt-get install python3.11 python3.11-venv)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || .ci/install-venv "$(PYTHON)"
 	@.ci/install-board-tools

@@ -87,8 +87,8 @@ def _in_flight_note(how: Opening) -> list[str]:
     if how.streams in (None, 1) or settings is None:
         return []
     return [
-        f"{how.streams} requests in flight: as many sessions, each with {settings.threads} of the threads; a "
-        f"sample is {BURST} runs of each, its wall time no latency"
+        f"{how.streams} requests in flight: as many sessions, each with {settings.threads} threads of its "
+        f"own; a sample is {BURST} runs of each, its wall time no latency"
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from edgevid.bench.bundles import bench_bundles, factory_of, names_of
 from edgevid.bench.layer_profile import layer_times
+from edgevid.bench.load import LoadMeter
 from edgevid.bench.memory import peak_memory
 from edgevid.bench.opening import Opening
 from edgevid.bench.protocol import Progress, ProgressEvent
@@ -17,6 +18,7 @@ from edgevid.bench.results import Result
 from edgevid.bench.settings import Settings
 from edgevid.bench.stages import time_stages
 from edgevid.bench.sustained import sustain
+from edgevid.bench.validity import LOAD_LIMIT
 from edgevid.contract import LayerTime
 from edgevid.errors import ConfigError, EdgevidError
 
@@ -122,16 +124,17 @@ class _Work:
                 self.notes.append(f"layer times of {name}: its runtime does not tell them")
             return times
 
-        self.found["layer_times"] = self._each("layer times", measured)
+        with self._quiet("layer times"):
+            self.found["layer_times"] = self._each("layer times", measured)
 
     def stages(self, video: Path, settings: Settings) -> None:
-        with self._noting("stages"):
+        with self._noting("stages"), self._quiet("stages"):
             self.found["stages"] = time_stages(
                 self.bundles, self.how, video, settings, progress=self.progress
             )
 
     def sustained(self, seconds: float) -> None:
-        with self._noting("sustained run"):
+        with self._noting("sustained run"), self._quiet("sustained run"):
             self.found["sustained"] = sustain(
                 self.bundles[0], self.how, self.names[0], seconds, progress=self.progress
             )
@@ -148,10 +151,24 @@ class _Work:
 
     @contextmanager
     def _noting(self, what: str) -> Iterator[None]:
+        """An error becomes a note."""
         try:
             yield
         except EdgevidError as error:
             self.notes.append(f"{what}: not measured: {error.what}")
+
+    @contextmanager
+    def _quiet(self, what: str) -> Iterator[None]:
+        """A machine that others use meanwhile becomes a note."""
+        meter = LoadMeter()
+        meter.start()
+        yield
+        load = meter.stop()
+        if load is not None and load.share > LOAD_LIMIT:
+            self.notes.append(
+                f"{what}: INVALID: the machine was under load: others used {load.share:.0%} of its "
+                f"{load.cpus} CPUs (limit {LOAD_LIMIT:.0%})"
+            )
 
 
 def _silent(_: ProgressEvent) -> None:

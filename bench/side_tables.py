@@ -16,6 +16,9 @@ from edgevid.bench.summary import VariantSummary
 
 __all__ = ["labelled", "narrow_table", "number", "side_tables"]
 
+_TITLE = "italic"
+
+MOST_KINDS = 4
 MOST_LAYERS = 10
 """Slowest operations that are listed; the result's file has all."""
 
@@ -25,11 +28,15 @@ def side_tables(result: Result, summaries: Sequence[VariantSummary]) -> Iterator
     if any(variant.clips for variant in result.variants) or result.peak_memory:
         yield _throughput_and_memory(result, summaries)
     if result.stages:
+        yield Text("from a video to its logits; the whole is measured by itself, not summed", style=_TITLE)
         yield _stages(result)
     for name, times in result.layer_times.items():
-        yield _layers(str(labelled(result, name)), times)
+        yield Text(f"{labelled(result, name)}: {_kinds(times)}", style=_TITLE)
+        yield _layers(times)
     if result.sustained is not None:
-        yield _sustained(result.sustained, str(labelled(result, result.sustained.variant)))
+        ended = "" if result.sustained.status == "complete" else ", interrupted"
+        yield Text(f"{labelled(result, result.sustained.variant)} without a pause{ended}", style=_TITLE)
+        yield _sustained(result.sustained)
 
 
 def narrow_table(headings: Sequence[str], first: str = "variant") -> Table:
@@ -73,7 +80,6 @@ def _throughput_and_memory(result: Result, summaries: Sequence[VariantSummary]) 
 
 def _stages(result: Result) -> Table:
     table = narrow_table([f"{stage} ms" for stage in STAGES])
-    table.title = Text("from a video to its logits; the whole is measured by itself, not summed")
     for name, stages in result.stages.items():
         cells = []
         for stage in STAGES:
@@ -85,27 +91,30 @@ def _stages(result: Result) -> Table:
     return table
 
 
-def _layers(name: str, times: Sequence[LayerTime]) -> Table:
+def _kinds(times: Sequence[LayerTime]) -> str:
+    """What kinds of operations take the time."""
     total = sum(time.milliseconds for time in times) or 1.0
     kinds: dict[str, float] = defaultdict(float)
     for time in times:
         kinds[time.kind] += time.milliseconds
-    parts = sorted(kinds.items(), key=lambda part: -part[1])[:4]
+    parts = sorted(kinds.items(), key=lambda part: -part[1])[:MOST_KINDS]
+    shares = ", ".join(f"{kind} {milliseconds / total:.0%}" for kind, milliseconds in parts)
+    return f"{len(times)} operations by the runtime's own profile: {shares}"
+
+
+def _layers(times: Sequence[LayerTime]) -> Table:
+    total = sum(time.milliseconds for time in times) or 1.0
     table = narrow_table(("ms", "share"), first="operation")
     table.add_column("kind", overflow="fold")
     table.add_column("kernel", overflow="fold")
-    shares = ", ".join(f"{kind} {milliseconds / total:.0%}" for kind, milliseconds in parts)
-    table.title = Text(f"{name}: {len(times)} operations by the runtime's own profile: {shares}")
     for time in sorted(times, key=lambda time: -time.milliseconds)[:MOST_LAYERS]:
         share = f"{time.milliseconds / total:.1%}"
         table.add_row(Text(time.name), number(time.milliseconds), share, Text(time.kind), Text(time.kernel))
     return table
 
 
-def _sustained(run: Sustained, name: str) -> Table:
+def _sustained(run: Sustained) -> Table:
     table = narrow_table(("wall ms", "MHz", "Celsius", "joules a clip"), first="minutes")
-    ended = "" if run.status == "complete" else ", interrupted"
-    table.title = Text(f"{name} without a pause{ended}")
     for minute, points in _by_tenths(run):
         walls = [point.wall_ns / 1e6 for point in points]
         table.add_row(

@@ -37,9 +37,10 @@ __all__ = ["Facts", "Variants"]
 DEVICE = "host"
 NO_SHIFT = "none"
 SEED = 0
-MOST_LOSS = 3.0
-"""dB: by rounding elsewhere a runtime adds at most as much noise as int8, or bf16, itself. Random
-weights leave little to go by: deep networks of them keep 20 dB in int8 and 30 in bf16."""
+MOST_LOSS = {"int8": 3.0, "bf16": 6.0}
+"""dB: by rounding elsewhere a runtime adds at most as much noise as int8 itself; a few logits of one clip
+tell that of bf16 less exactly. Random weights leave little to go by: deep networks of them keep 20 dB in
+int8 and 30 in bf16."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,9 @@ class Variants:
         artifact = self._compile(self.lowered(self.graph, lowering), lowering, folder, precision)
         difference = compare(self._expected, self._logits(artifact))
         if precision == "bf16":
-            _require(difference.sqnr >= self._rounded_sqnr - MOST_LOSS, difference, f"{lowering} in bf16")
+            _require(
+                difference.sqnr >= self._rounded_sqnr - MOST_LOSS["bf16"], difference, f"{lowering} in bf16"
+            )
         else:
             _require(difference.within(precision), difference, lowering)
         return artifact
@@ -176,7 +179,9 @@ class Variants:
         lowering = lowering or self.default_lowering_in("int8")
         artifact = self._compile(self.lowered(self._quantized, lowering), lowering, folder, "int8")
         difference = compare(self._expected, self._logits(artifact))
-        _require(difference.sqnr >= self._simulated_sqnr - MOST_LOSS, difference, f"{lowering} in int8")
+        _require(
+            difference.sqnr >= self._simulated_sqnr - MOST_LOSS["int8"], difference, f"{lowering} in int8"
+        )
         return artifact
 
     def facts(self, artifact: Artifact) -> Facts:

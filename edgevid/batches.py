@@ -115,10 +115,7 @@ def _choice(
     graph: ir.Model, batch: int, request: Plan, proof: Proof, float_layers: Mapping[str, str], say: Say
 ) -> ChoiceRecord | None:
     """How the lowering is chosen, where that is left open and can be measured or was."""
-    if request.lowering != "auto" or not request.capability.executes or request.device.simulates:
-        return None
-    names = offered(graph, batch, request)
-    if len(names) == 1:
+    if request.lowering != "auto" or not request.capability.measures_lowerings:
         return None
     from edgevid.choose.candidates import Candidates, held_to
     from edgevid.choose.choice import choose
@@ -126,7 +123,7 @@ def _choice(
     return choose(
         Candidates(
             graph=graph,
-            names=names,
+            names=offered(graph, batch, request),
             device=request.device,
             runtime=f"{request.device.target} {request.capability.version}",
             precision=request.precision,

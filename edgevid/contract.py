@@ -214,6 +214,7 @@ class Capability:
         lowerings: names of the shift lowerings to try for one clip, the default first.
         batch_lowerings: the same for several clips.
         plain_forms: how a network without a shift may be written, the default first.
+        measures_lowerings: ``auto`` stands for the fastest of them on the device, else for the first.
         scheme: of int8 graphs; None where there is no int8.
         tunes: there is a choice of kernels that can be measured.
         batch_profiles: one artifact holds several batches, made of a graph whose first axis is symbolic.
@@ -232,6 +233,7 @@ class Capability:
     lowerings: tuple[str, ...]
     batch_lowerings: tuple[str, ...]
     plain_forms: tuple[str, ...] = ("none",)
+    measures_lowerings: bool = False
     scheme: Scheme | None = None
     tunes: bool = False
     batch_profiles: bool = False

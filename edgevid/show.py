@@ -73,7 +73,11 @@ def steps() -> Iterator[Steps]:
         yield Steps(console, status)
 
 
-_SHIFT = {"none": "no shift", "function": "shift kept as an operation"}
+_SHIFT = {
+    "none": "no shift",
+    "volume": "no shift, clips as volumes",
+    "function": "shift kept as an operation",
+}
 """How a bundle's shift is spoken of where it was not lowered."""
 
 
@@ -83,7 +87,8 @@ def bundle(made: Bundle, *, every_layer: bool = False) -> None:
     title = f"{facts.device_title}, {facts.precision}, {facts.runtime}"
     console.print(f"[bold]{escape(str(made.path))}[/]: {escape(title)}")
     for artifact in facts.artifacts:
-        how = _SHIFT.get(artifact.lowering, f"shift as {artifact.lowering}")
+        form, _, layout = artifact.lowering.partition("@")
+        how = _SHIFT.get(form, f"shift as {form}") + (f", layout {layout}" if layout else "")
         console.print(f"  batch {artifact.batch}: {how}")
         if artifact.choice is not None:
             _choice(console, artifact.choice, every_layer)

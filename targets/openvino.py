@@ -191,6 +191,7 @@ class OpenVinoTarget:
             lowerings=_with_layouts((*_ONE_CLIP, *_ANY_CLIPS), device),
             batch_lowerings=_with_layouts(_ANY_CLIPS, device),
             plain_forms=_with_layouts(_PLAIN, device),
+            measures_lowerings=True,
             scheme=_scheme(device) if "int8" in have else None,
         )
 

@@ -2,9 +2,17 @@
 
 import dataclasses
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
+
+from edgevid.bench.environment import quiet_thread_pools
+
+# Two processes test at once: a pool that spins for its next piece of work takes the processor from the other,
+# and the tests of networks cost four times as much.
+for name, value in quiet_thread_pools().items():
+    os.environ.setdefault(name, value)
 
 LONGEST = ("test_readme.py", "test_recipe.py")
 """Begun first, so that no process is left alone with them at the end."""

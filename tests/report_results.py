@@ -59,14 +59,15 @@ def samples(milliseconds, rounds, seed, noise=0.004):
 
 def result(medians, *, rounds=40, processes=1, noise=0.004, seed=0, busy=False, records=None, **changes):
     """Variants by name and milliseconds, the first the baseline; ``records`` are fields of their records."""
-    names = [*medians][:1] + [f"{[*medians][0]} (A/A)"] + [*medians][1:]
-    roles = ["baseline", "twin"] + ["candidate"] * (len(names) - 2)
+    first, *others = medians
+    names = [first, f"{first} (A/A)", *others]
+    roles = ["baseline", "twin", *("candidate" for _ in others)]
     extra = records or {}
     variants = tuple(
         VariantRecord(**{"name": name, "role": role, **extra.get(name, {})})
         for name, role in zip(names, roles, strict=True)
     )
-    times = [[*medians.values()][0], *medians.values()]
+    times = [medians[first], *medians.values()]
     load = Load(wall_seconds=10.0, others_seconds=8.0 if busy else 0.1, own_seconds=9.0, cpus=4)
     runs = tuple(
         ProcessRun(
@@ -87,7 +88,7 @@ def result(medians, *, rounds=40, processes=1, noise=0.004, seed=0, busy=False, 
         "device": "Example CPU 9000, 2 threads",
         "created": CREATED,
         "command": COMMAND,
-        "settings": Settings(rounds=rounds, processes=processes),
+        "settings": Settings(rounds=rounds or 40, processes=processes),
         "parameters": {"batch": 1, "threads": 1},
         "runs": runs,
         "verdict": judge(runs),
@@ -145,7 +146,9 @@ def complete_result(**changes):
 OVERHEADS = {"1/8": 0.004, "1/4": 0.008, "1/2": 0.015, "1": 0.03}
 
 
-def sweep_result(*, plain=0.5, lowerings=("volume_split_conv@blocked",), device="Example CPU 9000", **changes):
+def sweep_result(
+    *, plain=0.5, lowerings=("volume_split_conv@blocked",), device="Example CPU 9000", **changes
+):
     """Overheads of `OVERHEADS`, each lowering a little slower than the one before."""
     medians = {"no shift": 100.0, "no shift, none@blocked": 99.2}
     points = [
@@ -204,6 +207,7 @@ def write_sweep(folder, *results):
 
 def comparison(**changes):
     """Of networks that `complete_result` timed: one by its hash, one by its name."""
+
     def share(value):
         return Estimate(value, value - 0.02, value + 0.02)
 
@@ -226,7 +230,13 @@ def comparison(**changes):
         "created": CREATED,
         "command": ("edgevid", "compare"),
         "data": DataRecord(
-            source="val.txt", sha256="0", packed=False, sampling=Sampling(), videos=500, labelled=500, views=500
+            source="val.txt",
+            sha256="0",
+            packed=False,
+            sampling=Sampling(),
+            videos=500,
+            labelled=500,
+            views=500,
         ),
         "max_drop": None,
         "labels": (),

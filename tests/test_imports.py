@@ -28,6 +28,8 @@ LEVELS = (
         "foreign",
         "int8",
         "lint",
+        "overhead",
+        "peers",
         "pass_effect",
         "plan",
         "proof",
@@ -133,11 +135,12 @@ def test_vendors_are_imported_at_module_level_only_where_nothing_works_without_t
                 assert name.startswith(AT_MODULE_LEVEL.get(vendor, ("nowhere",))), f"{name} imports {other}"
 
 
-def test_a_runtime_is_named_only_in_its_own_target():
+def test_a_runtime_is_named_only_in_its_own_target_and_where_peers_use_its_own_tools():
     for name, tree in modules().items():
         for other in imported(tree):
             if other.split(".")[0] in RUNTIMES:
-                assert name.startswith(f"edgevid.targets.{other.split('.')[0]}"), f"{name} imports {other}"
+                own = f"edgevid.targets.{other.split('.')[0]}"
+                assert name.startswith((own, "edgevid.peers.")), f"{name} imports {other}"
 
 
 def test_targets_are_told_apart_nowhere_but_in_targets():

@@ -36,8 +36,7 @@ def figure(points: Sequence[Point]) -> Figure:
             capsize=3,
             label=" ".join(words),
         )
-    axes.set_xlim(left=0)
-    axes.margins(x=0.1)
+    axes.set_xlim(0, 1.1 * axes.dataLim.xmax)
     axes.set_xlabel("latency of a run, ms")
     axes.set_ylabel("top-1, %")
     drawing.legend_below(drawn, axes)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from edgevid.errors import BenchmarkError
@@ -93,7 +94,12 @@ def empty_figure(height: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
 
 def legend_below(figure: Figure, axes: Axes) -> None:
     """What the lines mean, where it covers nothing: one a line, since names are long."""
-    handles, names = axes.get_legend_handles_labels()
+    from matplotlib.container import Container
+
+    entries = list(zip(*axes.get_legend_handles_labels(), strict=True))
+    # The curves first, which matplotlib lists after all single lines.
+    entries.sort(key=lambda entry: not isinstance(entry[0], Container))
+    handles, names = [handle for handle, _ in entries], [name for _, name in entries]
     columns = 2 if max(map(len, names), default=0) <= 20 else 1
     figure.legend(handles, names, loc="outside lower left", ncols=columns)
 
@@ -126,8 +132,8 @@ def svg_of(figure: Figure, name: str, title: str) -> str:
     return head + drawn[drawn.index(">") + 1 :].strip()
 
 
-def write_png(figure: Figure, path: Path) -> None:
-    """The drawing as a picture on white.
+def write_png(figure: Figure, path: Path, title: str) -> None:
+    """The drawing as a picture on white with its title, since it may go anywhere.
 
     Raises:
         BenchmarkError: it cannot be written.
@@ -135,7 +141,9 @@ def write_png(figure: Figure, path: Path) -> None:
     try:
         path.parent.mkdir(exist_ok=True)
         with style():
+            heading = figure.suptitle("\n".join(wrap(title, 58)), x=0.02, ha="left", fontsize=9)
             figure.savefig(path, dpi=200, facecolor="white", metadata={"Software": None})
+            heading.remove()
     except OSError as error:
         raise BenchmarkError(
             f"the picture cannot be written: {error.strerror or error}",

@@ -17,7 +17,6 @@ __all__ = ["figure"]
 
 def figure(measured: Measured) -> Figure:
     """One bar a variant, in pieces of one kind of layers each."""
-    label_of = {variant.name: variant.label for variant in measured.result.variants}
     times = {name: layers for name, layers in measured.result.layer_times.items() if layers}
     kinds = by_kind(times)
     drawn, (axes,) = drawing.empty_figure(1.0 + 0.5 * len(times) + 0.17 * len(kinds))
@@ -29,7 +28,7 @@ def figure(measured: Measured) -> Figure:
         axes.barh(rows, widths, left=before, height=0.42, color=color, label=shortened(kind))
         before = [a + b for a, b in zip(before, widths, strict=True)]
     for row, name in zip(rows, times, strict=True):
-        text = shortened(labelled(name, label_of[name]))
+        text = shortened(labelled(name, measured.label_of(name)))
         axes.text(0.01, row + 0.26, text, transform=axes.get_yaxis_transform(), va="bottom")
     axes.set_ylim(0.55 - len(times), 0.75)
     axes.set_yticks([])

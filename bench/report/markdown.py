@@ -15,7 +15,7 @@ from edgevid.bench.report.material import Material
 from edgevid.bench.report.measured import Measured
 from edgevid.bench.report.overhead import PAPER_SOURCE, sweeps_of
 from edgevid.bench.report.plots import Drawing
-from edgevid.bench.report.tables import Table
+from edgevid.bench.report.tables import Cell, Table
 from edgevid.bench.report.text import command_line, interval, percent
 from edgevid.disk import write_text
 from edgevid.errors import BenchmarkError
@@ -116,7 +116,7 @@ def _result(measured: Measured, pictures: Pictures) -> Iterator[str]:
         if times:
             yield from (f"Layers of {_plain(name)} {measured.marks}".rstrip() + ":", "")
             yield from (*_table(tables.layers_table(layers.by_kernel(times), "kind")), "")
-    yield f"{_plain(measured.file)}, {result.created:%Y-%m-%d %H:%M %Z}. To measure it again:"
+    yield f"{_plain(measured.file)}, {result.created:%Y-%m-%d %H:%M %Z}. Again:"
     yield from ("", "```sh", command_line(result.command), "```", "")
 
 
@@ -124,11 +124,13 @@ def _table(table: Table) -> Iterator[str]:
     yield "| " + " | ".join(map(_plain, table.headings)) + " |"
     yield "|" + "|".join(" --- " if name in table.words else " ---: " for name in table.headings) + "|"
     for row in table.rows:
-        yield "| " + " | ".join(_emphasized(cell.text) for cell in row) + " |"
+        yield "| " + " | ".join(map(_cell, row)) + " |"
 
 
-def _emphasized(text: str) -> str:
-    return f"**{text}**" if text == "INVALID" else _plain(text)
+def _cell(cell: Cell) -> str:
+    marks = [f"**{_plain(mark)}**" for mark in cell.marks]
+    detail = [f"({_plain(cell.detail)})"] if cell.detail else []
+    return " ".join((_plain(cell.text), *marks, *detail))
 
 
 def _plain(text: str) -> str:

@@ -19,7 +19,7 @@ from edgevid.errors import BenchmarkError
 __all__ = ["Hole", "Material", "read_material", "read_result"]
 
 SWEEP = "sweep.json"
-_GIVE = "give what edgevid bench -o, edgevid overhead -o or edgevid compare -o wrote"
+_GIVE = "give a result, as edgevid bench -o and edgevid overhead -o write it"
 _KINDS = {
     "golden": "the manifest of a bundle: measure the bundle with edgevid bench -o",
     "tensors": "a table of ranges, which holds no time",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from edgevid.bench.results import Result, VariantRecord
+from edgevid.bench.report.text import marks_of
+from edgevid.bench.results import Label, Result, VariantRecord
 from edgevid.bench.summary import VariantSummary, summarize
 
 __all__ = ["Measured"]
@@ -38,13 +39,13 @@ class Measured:
         """May the figures be trusted?"""
         return self.result.verdict.valid
 
-    @property
-    def labels(self) -> list[str]:
-        """Labels of the variants that were not simply measured, each once."""
-        return sorted({variant.label for variant in self.result.variants} - {"measured"})
+    def label_of(self, name: str) -> Label:
+        """Of the variant of this name."""
+        return next(variant.label for variant in self.result.variants if variant.name == name)
 
     @property
     def marks(self) -> str:
-        """What has to stand beside a figure of all variants: ``[emulated] INVALID``, mostly nothing."""
-        words = [f"[{label}]" for label in self.labels] + ([] if self.valid else ["INVALID"])
-        return " ".join(words)
+        """What has to stand beside all of its figures, as ``[emulated] INVALID``; mostly nothing."""
+        labels = {variant.label for variant in self.result.variants}
+        words = marks_of(labels.pop()) if len(labels) == 1 else ()
+        return " ".join(words if self.valid else (*words, "INVALID"))

@@ -40,8 +40,6 @@ PAPER_SOURCE = (
     "Lin, Gan and Han, TSM: Temporal Shift Module for Efficient Video Understanding, ICCV 2019, figure 2a: "
     "ResNet-50, 8 frames; about 3 % at 1/8, 12.4 % (P100) and 13.7 % (Xeon E5-2690) at 1"
 )
-EDGEVID = "edgevid"
-"""Name of the curve of the cheapest lowering at each proportion."""
 
 
 class _Point(BaseModel):
@@ -137,24 +135,24 @@ class Sweep:
 
     @property
     def headline(self) -> set[str]:
-        """Names of the variants that say most: both baselines, the cheapest and the plain ones."""
-        cheapest = [self.cheapest(proportion) for proportion in self.proportions]
-        plain = [cost for cost in self.costs if cost.role == "plain export"]
-        return {self.default, self.best, *(cost.variant for cost in (*cheapest, *plain) if cost)}
+        """Names of the variants that say most: both baselines, and the cheapest at each proportion."""
+        return {self.default, self.best, *(cost.variant for cost in self._cheapest)}
 
     @property
     def curves(self) -> list[Curve]:
-        """edgevid's and the plain export's, then every lowering where there are several at a proportion."""
-        found = [Curve(EDGEVID, tuple(filter(None, map(self.cheapest, self.proportions))))]
-        plain = [cost for cost in self.costs if cost.role == "plain export"]
-        found.append(Curve("plain export", _by_proportion(plain)))
+        """edgevid's, which is the cheapest at each proportion, the plain export's, then other lowerings'."""
         shifted = [cost for cost in self.costs if cost.role == "shift"]
-        if len(shifted) > len({cost.proportion for cost in shifted}):
-            names = dict.fromkeys(cost.lowering for cost in shifted)
-            found += [
-                Curve(name, _by_proportion([c for c in shifted if c.lowering == name])) for name in names
-            ]
-        return [curve for curve in found if curve.costs]
+        cheapest = {cost.lowering for cost in self._cheapest}
+        ours = Curve(f"edgevid: {cheapest.pop()}" if len(cheapest) == 1 else "edgevid", self._cheapest)
+        plain = _curve("plain export", [cost for cost in self.costs if cost.role == "plain export"])
+        lowerings = dict.fromkeys(cost.lowering for cost in shifted)
+        others = [_curve(name, [c for c in shifted if c.lowering == name]) for name in lowerings]
+        new = [curve for curve in others if not set(curve.costs) <= set(ours.costs)]
+        return [curve for curve in (ours, plain, *new) if curve.costs]
+
+    @cached_property
+    def _cheapest(self) -> tuple[Cost, ...]:
+        return tuple(filter(None, map(self.cheapest, self.proportions)))
 
 
 def sweeps_of(results: Sequence[Measured]) -> list[Sweep]:
@@ -202,5 +200,5 @@ def _cost(measured: Measured, point: _Point, default: str, best: str) -> Cost:
     )
 
 
-def _by_proportion(costs: Sequence[Cost]) -> tuple[Cost, ...]:
-    return tuple(sorted(costs, key=lambda cost: Fraction(cost.proportion)))
+def _curve(name: str, costs: Sequence[Cost]) -> Curve:
+    return Curve(name, tuple(sorted(costs, key=lambda cost: Fraction(cost.proportion))))

@@ -82,12 +82,14 @@ def _baselines(axes: Axes, sweep: Sweep, against: Baseline) -> None:
 
 
 def _overhead_scale(axes: Axes) -> None:
-    low, high = axes.get_ylim()
-    if high > _HIGH:
-        axes.set_yscale("symlog", linthresh=_LINEAR, linscale=1)
-        ticks = [-20, -10, -5, -2, 0, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
-        shown = [tick for tick in ticks if low <= tick <= high]
-        axes.set_yticks(shown, [str(tick) for tick in shown])
-        axes.minorticks_off()
-    else:
-        axes.set_ylim(min(low, -1.0), max(high, 2.0))
+    low, high = min(axes.dataLim.ymin, -0.5), max(axes.dataLim.ymax, 2.0)
+    if high <= _HIGH:
+        margin = 0.05 * (high - low)
+        axes.set_ylim(low - margin, high + margin)
+        return
+    axes.set_yscale("symlog", linthresh=_LINEAR, linscale=1)
+    axes.set_ylim(1.4 * low, 1.4 * high)
+    ticks = [-50, -20, -10, -5, -2, 0, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
+    shown = [tick for tick in ticks if 1.4 * low <= tick <= 1.4 * high]
+    axes.set_yticks(shown, [str(tick) for tick in shown])
+    axes.minorticks_off()

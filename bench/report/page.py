@@ -13,7 +13,7 @@ from edgevid.bench.report.headline import circumstances, headline
 from edgevid.bench.report.material import Material
 from edgevid.bench.report.overhead import PAPER_SOURCE, sweep_of, sweeps_of
 from edgevid.bench.report.plots import Drawing
-from edgevid.bench.report.text import command_line, interval, number, percent
+from edgevid.bench.report.text import command_line, interval, labelled, percent
 from edgevid.disk import write_text
 from edgevid.errors import BenchmarkError
 
@@ -43,8 +43,8 @@ def render(material: Material, drawings: Sequence[Drawing]) -> str:
         circumstances=circumstances,
         command_line=command_line,
         interval=interval,
+        labelled=labelled,
         layers=layers,
-        number=number,
         percent=percent,
         remarks=remarks,
         sweep_of=sweep_of,

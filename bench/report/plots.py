@@ -20,6 +20,7 @@ from edgevid.bench.report.accuracy import against_latency
 from edgevid.bench.report.material import Material
 from edgevid.bench.report.measured import Measured
 from edgevid.bench.report.overhead import BASELINES, sweep_of
+from edgevid.bench.report.text import labelled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,13 +37,15 @@ class Drawing:
     Attributes:
         kind: what it shows.
         name: a file name without its ending, which no other drawing of the report has.
-        title: for people, with what its figures are worth.
+        caption: what it shows, and what its figures are worth.
+        title: the same with what it is of, where it stands alone.
         measured: the result that it is of; ``None`` for all of them.
         figure: made by matplotlib.
     """
 
     kind: Kind
     name: str
+    caption: str
     title: str
     measured: Measured | None
     figure: Figure
@@ -66,35 +69,37 @@ def write_pictures(drawings: Sequence[Drawing], folder: Path) -> None:
         BenchmarkError: it cannot be written.
     """
     for each in drawings:
-        drawing.write_png(each.figure, folder / f"{each.name}.png")
+        drawing.write_png(each.figure, folder / f"{each.name}.png", each.title)
 
 
 def _drawn(material: Material) -> Iterator[Drawing]:
     for number, measured in enumerate(material.results, start=1):
         if sweep := sweep_of(measured):
             for against in BASELINES:
-                title = f"{sweep.title}: overhead against the {against} network without a shift"
+                caption = f"Over the {against} network without a shift"
                 figure = overhead_plot.figure(sweep, against)
-                yield _drawing("overhead", f"{number}-{against}", title, measured, figure)
+                yield _of("overhead", f"{number}-{against}", caption, measured, figure, sweep.title)
     if points := against_latency(material.accuracies, material.results):
+        caption = "Accuracy against latency"
         figure = accuracy_plot.figure(points)
-        yield Drawing("accuracy", "accuracy", "Accuracy against latency", None, figure)
+        yield Drawing("accuracy", "accuracy-against-latency", caption, caption, None, figure)
     for number, measured in enumerate(material.results, start=1):
-        result = measured.result
+        result, ending = measured.result, str(number)
         if any(run.rounds for run in result.runs):
             figure = distribution_plot.figure(measured)
-            yield _drawing("distribution", str(number), f"{result.title}: every run", measured, figure)
+            yield _of("distribution", ending, "Every run", measured, figure)
         if any(result.layer_times.values()):
-            figure = layers_plot.figure(measured)
-            yield _drawing("layers", str(number), f"{result.title}: time by layer", measured, figure)
+            yield _of("layers", ending, "Time by layer", measured, layers_plot.figure(measured))
         if result.sustained is not None and result.sustained.points:
+            name = labelled(result.sustained.variant, measured.label_of(result.sustained.variant))
             figure = sustained_plot.figure(result.sustained)
-            yield _drawing(
-                "sustained", str(number), f"{result.sustained.variant} over time", measured, figure
-            )
+            yield _of("sustained", ending, f"{name}, one run after the other", measured, figure)
 
 
-def _drawing(kind: Kind, ending: str, title: str, measured: Measured, figure: Figure) -> Drawing:
-    words = re.sub(r"[^A-Za-z0-9]+", "-", measured.result.title)[:40].strip("-").lower()
-    name = "-".join(filter(None, (kind, words, ending)))
-    return Drawing(kind, name, f"{title} {measured.marks}".strip(), measured, figure)
+def _of(
+    kind: Kind, ending: str, caption: str, measured: Measured, figure: Figure, about: str = ""
+) -> Drawing:
+    words = re.sub(r"[^A-Za-z0-9]+", "-", Path(measured.file).stem).strip("-").lower()
+    caption = f"{caption} {measured.marks}".rstrip()
+    title = f"{about or measured.result.title}: {caption[0].lower()}{caption[1:]}"
+    return Drawing(kind, f"{kind}-{words}-{ending}", caption, title, measured, figure)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from edgevid.bench.report.accuracy import Accuracies, Share
+from edgevid.bench.report.accuracy import Accuracies, Network, Share
 from edgevid.bench.report.headline import Row
 from edgevid.bench.report.layers import Group
 from edgevid.bench.report.material import Hole
 from edgevid.bench.report.measured import Measured
 from edgevid.bench.report.overhead import BASELINES, Cost, Sweep
-from edgevid.bench.report.text import NOTHING, interval, labelled, megabytes, number, percent
+from edgevid.bench.report.text import NOTHING, interval, marks_of, megabytes, number, percent
 from edgevid.bench.results import STAGES
 from edgevid.bench.statistics import median, median_interval
 from edgevid.bench.summary import Estimate
@@ -31,10 +31,19 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Cell:
-    """What is read, and what is sorted by: a number, or ``None`` for the text itself."""
+    """What is read, and what is sorted by.
+
+    Attributes:
+        text: the figure or name.
+        value: a number to sort by; ``None`` for the text itself.
+        detail: smaller, below or behind: an interval.
+        marks: what the figures of the row are worth, where that is less than usual.
+    """
 
     text: str
     value: float | None = None
+    detail: str = ""
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,53 +70,43 @@ class Table:
 
 
 def headline_table(rows: Sequence[Row]) -> Table:
-    """Every network with its latency, ratio, memory, accuracy and verdict."""
+    """Every network with its latency, ratio, memory and accuracy."""
     headings = (
-        *("network", "ms", "95 % interval", "over baseline", "interval over it", "p99 ms", "CPU ms"),
-        *("clips/s", "peak MB", "top-1 %", "measured in", "device", "verdict"),
+        *("network", "ms", "over baseline", "p99 ms", "CPU ms", "clips/s", "peak MB", "top-1 %"),
+        "measured in",
     )
     found = []
     for row in rows:
-        summary, ratio = row.summary, row.summary.wall_ratio
-        clips, tail, top1 = row.clips_a_second, row.percentile, row.network and row.network.top1
+        summary = row.summary
+        is_baseline = row.record.role == "baseline"
         found.append(
             (
-                Cell(labelled(row.record.name, row.record.label)),
-                _median(summary.wall_ms),
-                Cell(interval(summary.wall_ms)),
-                Cell("baseline", 0.0) if row.record.role == "baseline" else _over(ratio),
-                Cell(interval(ratio, less=1)),
-                Cell(number(tail), tail),
-                _median(summary.cpu_ms),
-                Cell(number(clips), clips),
+                _name(row.measured, row.record.name),
+                _milliseconds(summary.wall_ms),
+                Cell("baseline", 0.0) if is_baseline else _over(summary.wall_ratio),
+                _number(row.percentile),
+                _milliseconds(summary.cpu_ms),
+                _number(row.clips_a_second),
                 Cell(megabytes(row.memory), row.memory),
-                _share(top1 or None, None if row.network is None else row.network.label),
-                Cell(row.measured.result.title),
-                Cell(row.measured.result.device),
-                Cell("VALID" if row.measured.valid else "INVALID"),
+                _top1(row.network),
+                Cell(row.measured.file, detail=row.measured.result.device),
             )
         )
-    return Table(headings, tuple(found), frozenset({"network", "measured in", "device", "verdict"})).used
+    return Table(headings, tuple(found), frozenset({"network", "measured in"})).used
 
 
 def overhead_table(sweep: Sweep) -> Table:
     """Every variant of a sweep over both networks without a shift."""
-    headings = (
-        *("network", "proportion", "used", "lowering", "ms", "over default", "95 % interval"),
-        *("over best", "95 % interval over best"),
-    )
-    label_of = {variant.name: variant.label for variant in sweep.measured.result.variants}
+    headings = ("network", "proportion", "used", "lowering", "ms", "over default", "over best")
     rows = tuple(
         (
-            Cell(labelled(cost.variant, label_of[cost.variant]) + _role(sweep, cost)),
+            _name(sweep.measured, cost.variant, _role(sweep, cost)),
             Cell(cost.proportion, cost.used),
             Cell(f"{cost.used:.4g}", cost.used),
             Cell(cost.lowering),
-            _median(cost.milliseconds),
+            _milliseconds(cost.milliseconds),
             _over(cost.over_default),
-            Cell(interval(cost.over_default, less=1)),
             _over(cost.over_best),
-            Cell(interval(cost.over_best, less=1)),
         )
         for cost in sweep.costs
     )
@@ -135,7 +134,7 @@ def accuracy_table(found: Accuracies) -> Table:
     """Every network of a comparison."""
     rows = tuple(
         (
-            Cell(labelled(network.name, network.label)),
+            Cell(network.name, marks=marks_of(network.label)),
             Cell(network.precision),
             _share(network.top1),
             _share(network.top5),
@@ -149,7 +148,6 @@ def accuracy_table(found: Accuracies) -> Table:
 
 def stages_table(measured: Measured) -> Table:
     """Median of each stage from a video to its logits; the whole was measured by itself."""
-    label_of = {variant.name: variant.label for variant in measured.result.variants}
     rows = []
     for name, stages in measured.result.stages.items():
         for stage in (each for each in STAGES if each in stages and stages[each].wall_ns):
@@ -157,15 +155,13 @@ def stages_table(measured: Measured) -> Table:
             figure = Estimate(median=median(values), interval=median_interval(values))
             rows.append(
                 (
-                    Cell(labelled(name, label_of[name])),
+                    _name(measured, name),
                     Cell(stage, STAGES.index(stage)),
-                    _median(figure),
-                    Cell(interval(figure)),
+                    _milliseconds(figure),
                     Cell(str(len(values)), len(values)),
                 )
             )
-    headings = ("network", "stage", "ms", "95 % interval", "runs")
-    return Table(headings, tuple(rows), frozenset({"network", "stage"}))
+    return Table(("network", "stage", "ms", "runs"), tuple(rows), frozenset({"network", "stage"}))
 
 
 def layers_table(groups: Sequence[Group], what: str) -> Table:
@@ -175,7 +171,7 @@ def layers_table(groups: Sequence[Group], what: str) -> Table:
             Cell(group.name),
             Cell(group.kernel),
             Cell(str(group.count), group.count),
-            Cell(number(group.milliseconds), group.milliseconds),
+            _number(group.milliseconds),
             Cell(f"{group.share:.1%}", group.share),
         )
         for group in groups
@@ -183,21 +179,40 @@ def layers_table(groups: Sequence[Group], what: str) -> Table:
     return Table((what, "kernel", "layers", "ms", "share"), rows, frozenset({what, "kernel"})).used
 
 
-def _median(estimate: Estimate | None) -> Cell:
-    return Cell(NOTHING) if estimate is None else Cell(number(estimate.median), estimate.median)
+def _name(measured: Measured, name: str, detail: str = "") -> Cell:
+    marks = marks_of(measured.label_of(name))
+    return Cell(name, detail=detail, marks=marks if measured.valid else (*marks, "INVALID"))
+
+
+def _number(value: float | None) -> Cell:
+    return Cell(number(value), value)
+
+
+def _milliseconds(estimate: Estimate | None) -> Cell:
+    if estimate is None:
+        return Cell(NOTHING)
+    return Cell(number(estimate.median), estimate.median, detail=interval(estimate))
 
 
 def _over(ratio: Estimate | None) -> Cell:
-    return Cell(NOTHING) if ratio is None else Cell(percent(ratio.median - 1), ratio.median - 1)
+    if ratio is None:
+        return Cell(NOTHING)
+    return Cell(percent(ratio.median - 1), ratio.median - 1, detail=interval(ratio, less=1))
 
 
-def _share(share: Share | None, label: str | None = None) -> Cell:
+def _top1(network: Network | None) -> Cell:
+    if network is None:
+        return Cell(NOTHING)
+    return replace(_share(network.top1), marks=marks_of(network.label))
+
+
+def _share(share: Share | None) -> Cell:
     if share is None:
         return Cell(NOTHING)
-    text = f"{100 * share.value:.2f} ({100 * share.low:.1f} to {100 * share.high:.1f})"
-    return Cell(text if label in (None, "measured") else f"{text} [{label}]", share.value)
+    ends = f"{100 * share.low:.2f} to {100 * share.high:.2f}"
+    return Cell(f"{100 * share.value:.2f}", share.value, detail=ends)
 
 
 def _role(sweep: Sweep, cost: Cost) -> str:
     roles = [word for word in BASELINES if cost.variant == sweep.baseline(word)]
-    return f" ({' and '.join(roles)} without a shift)" if roles else ""
+    return f"{' and '.join(roles)} without a shift" if roles else ""

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from edgevid.bench.results import Label
 from edgevid.bench.summary import Estimate
 
-__all__ = ["command_line", "interval", "labelled", "megabytes", "number", "percent", "shortened"]
+__all__ = ["command_line", "interval", "labelled", "marks_of", "megabytes", "number", "percent", "shortened"]
 
 NOTHING = "-"
 
@@ -32,7 +32,9 @@ def interval(estimate: Estimate | None, less: float | None = None) -> str:
     if estimate is None or estimate.interval is None:
         return NOTHING
     ends = (estimate.interval.low, estimate.interval.high)
-    return " to ".join(number(end) if less is None else percent(end - less) for end in ends)
+    if less is None:
+        return " to ".join(map(number, ends))
+    return " to ".join(percent(end - less) for end in ends).replace(" % to", " to")
 
 
 def megabytes(count: int | None) -> str:
@@ -40,9 +42,14 @@ def megabytes(count: int | None) -> str:
     return NOTHING if count is None else f"{count / 1e6:.1f}"
 
 
+def marks_of(label: Label) -> tuple[str, ...]:
+    """What stands beside a figure: its label in brackets, nothing if it was measured."""
+    return () if label == "measured" else (f"[{label}]",)
+
+
 def labelled(name: str, label: Label) -> str:
     """The name, and the label unless it was measured."""
-    return name if label == "measured" else f"{name} [{label}]"
+    return " ".join((name, *marks_of(label)))
 
 
 def shortened(text: str, most: int = 48) -> str:

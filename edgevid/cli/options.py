@@ -28,6 +28,7 @@ __all__ = [
     "named_files",
     "numbers",
     "run_settings",
+    "share",
 ]
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that compile wrote.")]
@@ -107,3 +108,19 @@ def named_files(texts: list[str], where: str) -> dict[str, Path]:
             )
         named[name] = Path(file)
     return named
+
+
+def share(text: str, where: str) -> float:
+    """``5%``, ``5 %`` or ``0.05`` as 0.05.
+
+    Raises:
+        ConfigError: something else, or not from 0 to below 1.
+    """
+    digits = text.strip()
+    try:
+        value = float(digits.removesuffix("%")) / (100 if digits.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise ConfigError(f"{text!r} is no share below 100 %", where=where, fix="write 5% or 0.05")
+    return value

@@ -72,7 +72,7 @@ def overhead(
     from edgevid.bench.progress import progress_bar
     from edgevid.bench.settings import Settings
     from edgevid.overhead import Sweep, measure_sweep, model_config, parse_proportions
-    from edgevid.overhead.folder import measured_curves
+    from edgevid.overhead.folder import SweepFolder
     from edgevid.overhead.plot import save_plots
     from edgevid.overhead.sweep import PROTOCOL
     from edgevid.overhead.table import render_sweep
@@ -107,7 +107,7 @@ def overhead(
     except (KeyboardInterrupt, SystemExit):
         tell(f"interrupted; what is finished is in {output}, and the same command goes on there")
         raise
-    results = measured_curves(record, output)
+    results = SweepFolder(output, tell).results(record)
     show.out().print(render_sweep(record, results))
     files = save_plots(record, results, output)
     show.out().print(f"samples: {output}/*.json; plots: {', '.join(map(str, files))}", markup=False)

@@ -16,12 +16,15 @@ from edgevid.cli.clips import clips
 from edgevid.cli.compare import compare
 from edgevid.cli.compile import compile_
 from edgevid.cli.devices import devices
+from edgevid.cli.diff import diff
 from edgevid.cli.doctor import doctor
 from edgevid.cli.import_trtexec import import_trtexec
 from edgevid.cli.inspect import inspect
 from edgevid.cli.lint import lint
 from edgevid.cli.models import models
+from edgevid.cli.overhead import overhead
 from edgevid.cli.pack import pack
+from edgevid.cli.report import report
 from edgevid.cli.run import run
 from edgevid.cli.sensitivity import sensitivity
 from edgevid.cli.verify import verify
@@ -42,7 +45,23 @@ app = typer.Typer(
 app.command()(inspect)
 app.command(name="compile")(compile_)
 app.command(name="import-trtexec")(import_trtexec)
-for verb in (verify, run, bench, compare, calibrate, sensitivity, pack, lint, devices, models, doctor, clips):
+for verb in (
+    verify,
+    run,
+    bench,
+    overhead,
+    report,
+    diff,
+    compare,
+    calibrate,
+    sensitivity,
+    pack,
+    lint,
+    devices,
+    models,
+    doctor,
+    clips,
+):
     app.command()(verb)
 
 

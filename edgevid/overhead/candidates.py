@@ -117,6 +117,7 @@ def compile_candidates(
             progress(ProgressEvent(f"{curve}: compiling p = {proportion}", done, 1 + len(shifted)))
         try:
             network = shop.network(proportion)
+            network.graph  # noqa: B018 - made now, so that a shift that moves nothing is told once
             if not proportion:
                 _add_plain_forms(shop, network)
             else:

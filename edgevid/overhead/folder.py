@@ -21,7 +21,7 @@ from edgevid.disk import write_text
 from edgevid.errors import BenchmarkError, ConfigError
 from edgevid.overhead.record import SWEEP_FILE, CurveId, PointState, SweepRecord
 
-__all__ = ["SweepFolder", "measured_curves", "read_record"]
+__all__ = ["SweepFolder", "read_record"]
 
 _LOCK = ".lock"
 _ARTIFACTS = ".artifacts"
@@ -62,6 +62,8 @@ class SweepFolder:
             except BlockingIOError:
                 self._tell(f"{self.path}: another sweep measures here, waiting for its curve to end")
                 fcntl.flock(lock, fcntl.LOCK_EX)
+            for draft in self.path.glob(".*.tmp"):
+                draft.unlink()  # of a sweep that was killed while it wrote
             yield
 
     @contextmanager
@@ -87,8 +89,13 @@ class SweepFolder:
         try:
             return load_result(path)
         except BenchmarkError as error:
-            self._tell(f"{path}: {error.what}; its curve is measured anew")
+            self._tell(f"{path} counts as not measured: {error.what}")
             return None
+
+    def results(self, record: SweepRecord) -> dict[CurveId, Result]:
+        """The results that a record speaks of, in its order."""
+        curves = dict.fromkeys(point.curve for point in record.points if point.result)
+        return {curve: result for curve in curves if (result := self.load(curve)) is not None}
 
     def save(self, curve: CurveId, result: Result) -> None:
         """Replace the result of a curve.
@@ -152,13 +159,3 @@ def read_record(path: Path) -> SweepRecord:
             where=path,
             fix="remove it: the results beside it stay, and the same command writes it anew",
         ) from error
-
-
-def measured_curves(record: SweepRecord, path: Path) -> dict[CurveId, Result]:
-    """The results that a record speaks of, in its order.
-
-    Raises:
-        BenchmarkError: one is missing or damaged.
-    """
-    files = {point.curve: path / point.result for point in record.points if point.result}
-    return {curve: load_result(file) for curve, file in files.items()}

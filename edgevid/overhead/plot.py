@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from edgevid.bench.results import Result
@@ -11,6 +12,7 @@ from edgevid.bench.summary import Estimate
 from edgevid.errors import BenchmarkError
 from edgevid.overhead.figures import Overhead, fastest, overheads
 from edgevid.overhead.record import CurveId, SweepRecord
+from edgevid.overhead.table import told_holes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,8 +61,8 @@ def _figure(record: SweepRecord, results: Mapping[CurveId, Result]) -> Figure:
     # Not pyplot, which keeps every figure in a global list.
     from matplotlib.figure import Figure
 
-    holes = [f"{p.curve}, p = {p.proportion}: {p.state}" for p in record.points if p.state != "done"]
-    figure = Figure(figsize=(11, 5 + 0.2 * len(holes)), layout="constrained")
+    holes = told_holes(record)
+    figure = Figure(figsize=(11, 5 + 0.22 * (2 * len(results) + len(holes))), layout="constrained")
     first, second = figure.subplots(1, 2, sharey=True)
     for (side, label), axes in zip(_SIDES, (first, second), strict=True):
         for number, (curve, result) in enumerate(results.items()):
@@ -74,12 +76,22 @@ def _figure(record: SweepRecord, results: Mapping[CurveId, Result]) -> Figure:
         f"{record.model}: what the shift costs, {record.segments} frames of {record.size} pixels, "
         f"{record.threads} thread{'' if record.threads == 1 else 's'}"
     )
+    for hole in holes:
+        first.plot([], [], " ", label=shorten(f"not measured: {hole}", 130))
+    _limit(first, results)
     handles, labels = first.get_legend_handles_labels()
     if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    if holes:
-        figure.supxlabel("not measured:\n" + "\n".join(holes), fontsize="small", color="#c0392b")
+        figure.legend(handles, labels, loc="outside lower left")
     return figure
+
+
+def _limit(axes: Axes, results: Mapping[CurveId, Result]) -> None:
+    """Show all medians; an interval much wider than all of them is cut."""
+    overs = [entry for result in results.values() for entry in overheads(result)]
+    shown = [100 * over.median for e in overs for over in (e.over_default, e.over_best) if over is not None]
+    low, high = min((0.0, *shown)), max((0.0, *shown))
+    margin = max(1.0, (high - low) / 3)
+    axes.set_ylim(low - margin, high + margin)
 
 
 def _draw(axes: Axes, side: str, color: str, curve: CurveId, result: Result) -> None:

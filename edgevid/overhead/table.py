@@ -14,9 +14,9 @@ from edgevid.bench.summary import Estimate, summarize
 from edgevid.overhead.figures import Overhead, fastest, overheads
 from edgevid.overhead.record import CurveId, SweepRecord
 
-__all__ = ["render_sweep"]
+__all__ = ["render_sweep", "told_holes"]
 
-_HEADINGS = ("p", "moved", "as", "ms", "over default", "95 % interval", "over best", "95 % interval")
+_HEADINGS = ("p", "moved", "as", "ms", "over\ndefault %", "95 %\ninterval", "over\nbest %", "95 %\ninterval")
 
 
 def render_sweep(record: SweepRecord, results: Mapping[CurveId, Result]) -> RenderableType:
@@ -28,14 +28,20 @@ def render_sweep(record: SweepRecord, results: Mapping[CurveId, Result]) -> Rend
     parts: list[RenderableType] = []
     for curve, result in results.items():
         parts += [_table(curve, result), _verdict(result), *_remarks(result), Text()]
-    holes = [point for point in record.points if point.state != "done"]
-    if holes:
+    if holes := told_holes(record):
         parts.append(Text("not measured:", style="bold red"))
-        parts += [
-            Text(f"  {point.curve}, p = {point.proportion}: {point.state}. {point.reason}".rstrip(". "))
-            for point in holes
-        ]
+        parts += [Text(f"  {hole}") for hole in holes]
     return Group(*parts)
+
+
+def told_holes(record: SweepRecord) -> list[str]:
+    """One line for the points of a curve that are not there for the same reason."""
+    holes: dict[tuple[CurveId, str], list[str]] = {}
+    for point in record.points:
+        if point.state != "done":
+            why = f"{point.state}: {point.reason}" if point.reason else point.state
+            holes.setdefault((point.curve, why), []).append(point.proportion)
+    return [f"{curve}, p = {', '.join(found)}: {why}" for (curve, why), found in holes.items()]
 
 
 def _table(curve: CurveId, result: Result) -> Table:
@@ -51,9 +57,13 @@ def _table(curve: CurveId, result: Result) -> Table:
         title_justify="left",
     )
     for place, heading in enumerate(_HEADINGS):
-        left = place in (0, 2)
+        name = place == 2  # it alone is folded where the terminal is narrow
         table.add_column(
-            heading, justify="left" if left else "right", no_wrap=not left, overflow="fold", min_width=3
+            heading,
+            justify="left" if name or place == 0 else "right",
+            no_wrap=not name,
+            overflow="fold",
+            min_width=14 if name else None,
         )
     found = overheads(result)
     best = {entry.point.variant for entry in fastest(found)}
@@ -69,12 +79,14 @@ def _cells(entry: Overhead, result: Result) -> Iterable[str]:
     name = point.lowering if point.role == "shift" else f"{point.role} ({point.lowering})"
     if point.variant == result.parameters.get("default"):
         name = f"{point.role}, default"
+    elif point.role == "plain export":
+        name = point.role
     yield point.proportion
     yield f"{point.used:.4g}"
     yield name
     yield f"{entry.milliseconds:.4g}"
     for over in (entry.over_default, entry.over_best):
-        yield "" if over is None else f"{over.median + 0.0:+.2%}"
+        yield "" if over is None else _percent(over.median)
         yield _interval(over)
 
 
@@ -85,8 +97,8 @@ def _add_twin(table: Table, result: Result) -> None:
         return
     ratio = twin.wall_ratio
     interval = ratio.interval
-    shown = "-" if interval is None else f"{interval.low - 1:+.2%}..{interval.high - 1:+.2%}"
-    cells = ("0", "0", "no shift, default (A/A)", f"{twin.wall_ms.median:.4g}", f"{ratio.median - 1:+.2%}")
+    shown = "-" if interval is None else f"{_percent(interval.low - 1)}..{_percent(interval.high - 1)}"
+    cells = ("0", "0", "no shift, default (A/A)", f"{twin.wall_ms.median:.4g}", _percent(ratio.median - 1))
     table.add_row(*cells, shown, "", "", style="dim")
 
 
@@ -95,7 +107,11 @@ def _interval(over: Estimate | None) -> str:
         return ""
     if over.interval is None:
         return "-"
-    return f"{over.interval.low:+.2%}..{over.interval.high:+.2%}"
+    return f"{_percent(over.interval.low)}..{_percent(over.interval.high)}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:+.2f}"
 
 
 def _verdict(result: Result) -> Text:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgevid import targets
-from edgevid.calibration.nncf_peer import quantize_by_nncf
+from edgevid.calibration.nncf_peer import is_installed, quantize_by_nncf
 from edgevid.contract import Artifact, Precision, RunSettings, Session, TensorSpec
+from edgevid.errors import MissingDependencyError
 from edgevid.peers.published import Spelling, export_plain
 from edgevid.peers.request import PeerRequest
 from edgevid.targets._profiles import device as find_device
@@ -56,10 +56,10 @@ def quantized_by_nncf(request: PeerRequest) -> Path:
     Raises:
         MissingDependencyError: NNCF is not installed.
     """
-    from edgevid.calibration.nncf_peer import require_nncf
     from edgevid.graph.read_onnx import read_onnx
 
-    require_nncf()
+    if not is_installed():
+        raise MissingDependencyError("not installed", where="nncf", fix="pip install nncf")
     artifact = quantize_by_nncf(
         read_onnx(export_spelled(request, "concat")),
         request.clips(),
@@ -73,11 +73,8 @@ def quantized_by_nncf(request: PeerRequest) -> Path:
 
 
 @contextmanager
-def opened(
-    request: PeerRequest, path: Path, target: str, precision: Precision
-) -> Iterator[Session]:
+def opened(request: PeerRequest, path: Path, target: str, precision: Precision) -> Iterator[Session]:
     """A file in a runtime, with the session that the runtime's bundles get."""
-    config: Any = request.network_shape()
     artifact = Artifact(
         target=target,
         folder=path.parent,
@@ -85,8 +82,8 @@ def opened(
         precision=precision,
         batch=request.batch,
         lowering="none",
-        input=TensorSpec("clips", config[0], "uint8"),
-        output=TensorSpec("logits", config[1], "float32"),
+        input=TensorSpec("clips", request.input_shape, "uint8"),
+        output=TensorSpec("logits", request.output_shape, "float32"),
         settings=RunSettings(threads=request.threads),
     )
     with targets.find(target).open(artifact) as session:

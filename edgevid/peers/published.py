@@ -69,8 +69,9 @@ def as_published(
             return logits.reshape(clips.shape[0], clips.shape[1], -1).mean(dim=1)
 
     made = Published().eval()
-    # The buffers of four axes too.
-    return made.to(memory_format=torch.channels_last) if channels_last else made
+    if channels_last:
+        made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return made
 
 
 def _spelled(spec: ShiftSpec, spelling: Spelling) -> torch.nn.Module:
@@ -86,13 +87,19 @@ def _spelled(spec: ShiftSpec, spelling: Spelling) -> torch.nn.Module:
             shifted = torch.zeros_like(clips)
             stays = 0
             for move in moves:
-                shifted[:, :, stays : move.start] = clips[:, :, stays : move.start]
+                if move.start > stays:
+                    shifted[:, :, stays : move.start] = clips[:, :, stays : move.start]
                 if move.dt < 0:
-                    shifted[:, : move.dt, move.start : move.stop] = clips[:, -move.dt :, move.start : move.stop]
+                    shifted[:, : move.dt, move.start : move.stop] = clips[
+                        :, -move.dt :, move.start : move.stop
+                    ]
                 else:
-                    shifted[:, move.dt :, move.start : move.stop] = clips[:, : -move.dt, move.start : move.stop]
+                    shifted[:, move.dt :, move.start : move.stop] = clips[
+                        :, : -move.dt, move.start : move.stop
+                    ]
                 stays = move.stop
-            shifted[:, :, stays:] = clips[:, :, stays:]
+            if stays < clips.shape[2]:
+                shifted[:, :, stays:] = clips[:, :, stays:]
             return shifted.reshape(stacked.shape)
 
     class Concat(torch.nn.Module):

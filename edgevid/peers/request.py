@@ -24,7 +24,8 @@ class PeerRequest(BaseModel):
     Attributes:
         folder: holds ``network.safetensors`` and ``clips.npy``, and takes what peers are made into.
         normalization: of the pixels.
-        batch: clips a call.
+        input_shape: of the clips of one call, ``[N, T, H, W, 3]``.
+        output_shape: of its logits, ``[N, classes]``.
         threads: of each peer; ``None`` leaves it to its runtime.
         precision: of the bundle that the peers stand beside.
     """
@@ -33,9 +34,15 @@ class PeerRequest(BaseModel):
 
     folder: Path
     normalization: Normalization
-    batch: int
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
     threads: int | None
     precision: Precision
+
+    @property
+    def batch(self) -> int:
+        """Clips a call."""
+        return self.input_shape[0]
 
     def network(self) -> VideoNetwork:
         """The network, in evaluation mode."""

@@ -75,21 +75,24 @@ class TvmSession(CheckedSession):
         return calls
 
     def layer_times(self, clip: NDArray[Any], runs: int) -> tuple[LayerTime, ...]:
-        """The functions of a run in order, those of TVM's own named as they are."""
+        """Each layer, and TVM's own functions by their names, each with all of its calls."""
         from edgevid.targets.tvm.layer_list import load_list
 
-        every = [self.times(clip) for _ in range(runs + 1)][1:]
-        own = iter(load_list(self.artifact.folder))
-        layer = next(own, None)
-        found = []
-        for calls in zip(*every, strict=True):
-            function = calls[0][0]
-            name, kind, kernel = function, "TVM", ""
-            if layer is not None and function == layer.kernel:
-                name, kind, kernel = layer.name, layer.kind, f"{layer.family} {layer.precision}"
-                layer = next(own, None)
-            found.append(LayerTime(name, kind, kernel, 1e3 * statistics.median(each[1] for each in calls)))
-        return tuple(found)
+        layers = load_list(self.artifact.folder)
+        times: dict[tuple[str, str, str], list[float]] = {}
+        for _ in range(runs + 1):
+            own = iter(layers)
+            layer = next(own, None)
+            run: dict[tuple[str, str, str], float] = {}
+            for function, seconds in self.times(clip):
+                which = (function, "TVM", "")
+                if layer is not None and function == layer.kernel:
+                    which = (layer.name, layer.kind, f"{layer.family} {layer.precision}")
+                    layer = next(own, None)
+                run[which] = run.get(which, 0.0) + 1e3 * seconds
+            for which, milliseconds in run.items():
+                times.setdefault(which, []).append(milliseconds)
+        return tuple(LayerTime(*which, statistics.median(each[1:])) for which, each in times.items())
 
     def _release(self) -> None:
         del self._machine

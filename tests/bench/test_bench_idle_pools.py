@@ -16,6 +16,13 @@ several_cpus = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def no_quiet_settings(monkeypatch):
+    """Those that the suite runs with."""
+    for name in quiet_thread_pools():
+        monkeypatch.delenv(name, raising=False)
+
+
 def measure(**environment):
     for name in ("torch", "onnx", "onnxruntime"):
         pytest.importorskip(name)

@@ -1,0 +1,114 @@
+"""The networks of a curve, really compiled."""
+
+from fractions import Fraction
+
+import pytest
+import sweeps
+
+from edgevid import targets
+from edgevid.calibration.int8_variants import Variants
+from edgevid.errors import LoweringError, VerificationError
+from edgevid.graph.shift_op import replace_specs
+from edgevid.overhead.candidates import compile_candidates
+from edgevid.overhead.record import CurveId
+from edgevid.shift import ShiftSpec
+from edgevid.targets._profiles import device as find_device
+
+for name in ("torch", "onnxruntime"):
+    pytest.importorskip(name)
+
+SHARE = Fraction(3, 16)
+GRAPHS = {}
+
+
+@pytest.fixture(autouse=True)
+def exported_once(monkeypatch):
+    """The same network is exported once for all tests: that is what takes long here."""
+    made = Variants.graph.func
+
+    def graph(self):
+        key = self.config, self.batch
+        return GRAPHS[key] if key in GRAPHS else GRAPHS.setdefault(key, made(self))
+
+    monkeypatch.setattr(Variants, "graph", property(graph))
+
+
+def compiled(folder, device="reference", precision="fp32", batch=2, **changes):
+    changes = {"proportions": (Fraction(0), SHARE), **changes}
+    curve = CurveId(device=device, precision=precision, batch=batch)
+    profile = find_device(device)
+    capability = targets.find(profile.target).probe(profile)
+    return compile_candidates(sweeps.sweep(**changes), curve, profile, capability, folder)
+
+
+def test_all_lowerings_the_plain_export_and_a_proportion_that_moves_nothing(tmp_path):
+    found = compiled(tmp_path, lowering="all", plain=True, proportions=(Fraction(0), Fraction(1, 16), SHARE))
+    assert [(point.variant, point.role) for point in found.points] == [
+        ("no shift", "no shift"),
+        ("p = 3/16, function", "shift"),
+        ("p = 3/16, fused_slice_concat", "shift"),
+        ("p = 3/16, fused_pad", "shift"),
+        ("p = 3/16, plain export", "plain export"),
+    ]
+    assert {artifact.batch for artifact in found.artifacts.values()} == {2}
+    # Folds are whole channels: of 16, 32 and 64 channels 1, 3 and 6 move to each side.
+    assert {point.used for point in found.points[1:]} == {2 * (1 + 3 + 3 + 6) / (16 + 32 + 32 + 64)}
+    assert [(entry.variant, entry.proportion) for entry in found.rejected] == [("p = 1/16", "1/16")]
+    assert "moves no channel" in found.rejected[0].reason
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+def test_openvino_has_a_default_and_other_networks_without_a_shift(tmp_path, precision):
+    pytest.importorskip("openvino")
+    if precision not in targets.find("openvino").probe(find_device("host")).precisions:
+        pytest.skip(f"this machine has no {precision}")
+    found = compiled(tmp_path, "host", precision)
+    roles = [point.role for point in found.points]
+    assert roles == ["no shift"] * (len(roles) - 1) + ["shift"]
+    assert found.points[0].lowering == "none"
+    assert found.artifacts["no shift"].precision == precision
+    if precision == "int8":
+        assert any("convolutions in int8" in note for note in found.notes)
+
+
+def test_a_lowering_that_shifts_the_other_way_is_not_timed(tmp_path, monkeypatch):
+    lowered = Variants.lowered
+    monkeypatch.setattr(
+        Variants,
+        "lowered",
+        lambda self, graph, name: lowered(
+            self, replace_specs(graph, ShiftSpec.swapped) if name == "fused_pad" else graph, name
+        ),
+    )
+    found = compiled(tmp_path, lowering="all")
+    assert "p = 3/16, fused_pad" not in found.artifacts
+    assert "p = 3/16, fused_slice_concat" in found.artifacts
+    (rejected,) = found.rejected
+    assert "does not compute what ONNX Runtime computes" in rejected.reason
+
+
+def test_when_the_first_choice_fails_auto_takes_the_next(tmp_path, monkeypatch):
+    lowered = Variants.lowered
+
+    def refuse(self, graph, name):
+        if name == "function":
+            raise LoweringError("not today")
+        return lowered(self, graph, name)
+
+    monkeypatch.setattr(Variants, "lowered", refuse)
+    found = compiled(tmp_path)
+    assert [point.variant for point in found.points] == ["no shift", "p = 3/16, slice_concat"]
+    assert found.rejected[0].reason == "not today"
+
+
+def test_a_network_without_a_shift_that_is_wrong_ends_the_curve(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "edgevid.calibration.int8_variants._reference", lambda graph, precision, clips: clips[:, 0, 0, :, 0]
+    )
+    with pytest.raises(VerificationError):
+        compiled(tmp_path)
+
+
+def test_a_lowering_that_the_target_lacks_is_refused_with_those_it_has(tmp_path):
+    with pytest.raises(LoweringError, match="onnxruntime has no lowering 'split'; it has function, "):
+        compiled(tmp_path, lowering="split")

@@ -1,0 +1,135 @@
+"""What a sweep looks like: its table and its plots."""
+
+from io import StringIO
+
+import pytest
+import sweeps
+from rich.console import Console
+
+from edgevid.bench.compare import conclude
+from edgevid.bench.load import Load
+from edgevid.bench.settings import Settings
+from edgevid.overhead.plot import _figure, save_plots
+from edgevid.overhead.record import CurveId, Point, PointState, SweepRecord
+from edgevid.overhead.table import render_sweep, told_holes
+
+CURVE = CurveId(device="host", precision="fp32", batch=1)
+PLAIN = "p = 1/4, plain export"
+POINTS = [
+    *sweeps.POINTS,
+    Point(variant=PLAIN, proportion="1/4", used=0.2, lowering="slice_concat", role="plain export"),
+]
+
+
+def result_of(*runs):
+    parameters = {
+        "model": "tiny",
+        "threads": 1,
+        "default": "no shift",
+        "points": [point.model_dump(mode="json") for point in POINTS],
+    }
+    settings = Settings(rounds=12, processes=len(runs))
+    return conclude(
+        runs, settings, title="tiny", device="a device", parameters=parameters, notes=["a remark"]
+    )
+
+
+def a_run(**changes):
+    sweeps.MILLISECONDS[PLAIN] = 120.0
+    return sweeps.process_run(points=POINTS, **changes)
+
+
+def state(device, proportion, **changes):
+    return PointState(device=device, precision="fp32", batch=1, proportion=proportion, **changes)
+
+
+RECORD = SweepRecord(
+    model="tiny",
+    segments=2,
+    size=32,
+    threads=1,
+    points=(
+        state("host", "0", state="done"),
+        state("tx2", "0", state="failed", reason="far away"),
+        state("tx2", "1/4", state="failed", reason="far away"),
+        state("pi", "1/4"),
+    ),
+)
+
+
+def printed(result):
+    console = Console(file=StringIO(), width=110)
+    console.print(render_sweep(RECORD, {CURVE: result}))
+    return console.file.getvalue()
+
+
+def rows(result):
+    return [" ".join(line.split()) for line in printed(result).splitlines()]
+
+
+def test_the_table_has_both_overheads_with_their_intervals_and_the_pair():
+    shown = rows(result_of(a_run(), a_run()))
+    assert shown[0] == "tiny on host, fp32, batch 1, 1 thread"
+    assert "0 0 no shift, default 100 +25.00 +25.00..+25.00" in shown
+    assert "0 0 no shift (volume@blocked) 80 -20.00 -20.00..-20.00" in shown
+    assert "1/4 0.2 function 104 +4.00 +4.00..+4.00 +30.00 +30.00..+30.00" in shown
+    assert "1/4 0.2 plain export 120 +20.00 +20.00..+20.00 +50.00 +50.00..+50.00" in shown
+    assert "0 0 no shift, default (A/A) 100 +0.00 +0.00..+0.00" in shown
+    assert "VALID" in shown
+    assert "a remark" in shown
+    assert "24 rounds in 2 processes, load of others 0.5%" in shown
+
+
+def test_holes_are_listed_with_their_reasons():
+    assert told_holes(RECORD) == [
+        "tx2, fp32, batch 1, p = 0, 1/4: failed: far away",
+        "pi, fp32, batch 1, p = 1/4: missing",
+    ]
+    assert "tx2, fp32, batch 1, p = 0, 1/4: failed: far away" in rows(result_of(a_run()))
+
+
+def test_a_machine_under_load_is_marked_in_the_table_and_in_the_plot():
+    busy = Load(wall_seconds=10.0, others_seconds=10.0, own_seconds=9.0, cpus=2)
+    result = result_of(a_run().model_copy(update={"load": busy}))
+    assert "INVALID: the machine was under load" in " ".join(rows(result))
+    assert "host, fp32, batch 1, INVALID" in legend(result)
+
+
+def legend(result):
+    figure = _figure(RECORD, {CURVE: result})
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_the_plot_names_curves_and_holes():
+    pytest.importorskip("matplotlib")
+    shown = legend(result_of(a_run(), a_run()))
+    assert {"host, fp32, batch 1", "host, fp32, batch 1, plain export"} <= set(shown)
+    assert "not measured: tx2, fp32, batch 1, p = 0, 1/4: failed: far away" in shown
+
+
+def test_the_plot_shows_the_fastest_over_the_share_that_was_used():
+    pytest.importorskip("matplotlib")
+    left, right = _figure(RECORD, {CURVE: result_of(a_run(), a_run())}).axes
+    drawn = [bars.lines[0].get_xydata().tolist() for bars in left.containers]
+    assert drawn[0] == [[0.0, pytest.approx(-20)], [0.2, pytest.approx(4)]]
+    assert drawn[1] == [[0.2, pytest.approx(20)]]
+    assert right.containers[0].lines[0].get_xydata().tolist() == [[0.0, 0.0], [0.2, pytest.approx(30)]]
+
+
+def test_the_plots_lie_beside_the_samples_and_say_the_same_each_time(tmp_path):
+    pytest.importorskip("matplotlib")
+    results = {CURVE: result_of(a_run(), a_run())}
+    files = save_plots(RECORD, results, tmp_path)
+    assert [file.name for file in files] == ["overhead.png", "overhead.svg"]
+    first = files[1].read_bytes()
+    save_plots(RECORD, results, tmp_path)
+    assert files[1].read_bytes() == first
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_sweep_without_a_result_is_drawn_as_holes(tmp_path):
+    pytest.importorskip("matplotlib")
+    assert len(save_plots(RECORD, {}, tmp_path)) == 2
+    console = Console(file=StringIO(), width=110)
+    console.print(render_sweep(RECORD, {}))
+    assert console.file.getvalue().startswith("not measured:")

@@ -1,0 +1,146 @@
+"""Other ways to run a network, beside a bundle of it."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("openvino")
+
+from edgevid.bench.opening import Opening  # noqa: E402
+from edgevid.bench.settings import Settings  # noqa: E402
+from edgevid.bundle import Bundle  # noqa: E402
+from edgevid.checkpoints import read, write  # noqa: E402
+from edgevid.contract import Normalization  # noqa: E402
+from edgevid.errors import ConfigError, MissingDependencyError, ShiftError  # noqa: E402
+from edgevid.peers import PEERS, bench_peers, catalogue  # noqa: E402
+from edgevid.peers.published import _spelled, as_published  # noqa: E402
+from edgevid.shift import Layout, Move, ShiftSpec, shift_torch  # noqa: E402
+
+FEW = Settings(rounds=2, warmup=0)
+
+
+@pytest.mark.parametrize("spelling", ["in place", "concat"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        ShiftSpec.tsm(8, 4),
+        ShiftSpec.tsm(8, 4, first="past"),
+        ShiftSpec.tsm(8, 4, direction="unidirectional"),
+        ShiftSpec.tsm(8, 4, 1),
+        ShiftSpec(4, (Move(2, 4, 2), Move(6, 8, -1)), Layout.FRAMES),
+    ],
+)
+def test_both_spellings_shift_as_the_specification_says(spec, spelling):
+    frames = torch.rand(8, 8, 3, 3)
+    assert torch.equal(_spelled(spec, spelling)(frames), shift_torch(frames, spec))
+
+
+def test_a_shift_along_other_axes_is_refused():
+    with pytest.raises(ShiftError, match="along time alone"):
+        _spelled(ShiftSpec.stsm(16, 4), "in place")
+
+
+@pytest.mark.parametrize("color", ["RGB", "BGR"])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_the_network_as_published_takes_raw_clips(tiny_network, color, channels_last):
+    rule = Normalization((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), color)
+    clips = torch.randint(0, 256, (2, 4, 32, 32, 3), dtype=torch.uint8)
+    ordered = clips if color == "RGB" else clips.flip(4)
+    frames = (ordered.float() - torch.tensor(rule.mean)) / torch.tensor(rule.std)
+    with torch.inference_mode():
+        made = as_published(tiny_network, rule, "in place", channels_last=channels_last)(clips)
+        wanted = tiny_network(frames.permute(0, 1, 4, 2, 3))
+    torch.testing.assert_close(made, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_peers_are_measured_beside_the_bundle_and_those_that_fail_are_noted(
+    tiny_bundle, tiny_checkpoint, monkeypatch
+):
+    monkeypatch.setenv("PATH", os.devnull)  # no compiler
+    monkeypatch.delenv("CXX", raising=False)
+    names = ["channels-last", "onnxruntime-int8", "compile"]
+    result = bench_peers(tiny_bundle, tiny_checkpoint, names, Opening(batch=2, threads=1), FEW)
+    own = result.variants[0].name
+    measured = [PEERS[name].title for name in names[:2]]
+    assert [variant.name for variant in result.variants] == [own, f"{own} (A/A)", *measured]
+    assert [variant.clips for variant in result.variants] == [2] * 4
+    assert set(result.peak_memory) == {own, *measured}
+    notes = "\n".join(result.notes)
+    assert "torch.compile: not measured: there is no C++ compiler" in notes
+    assert "torch eager, channels_last: logits differ by" in notes
+    assert "ONNX Runtime int8: its logits are" in notes
+    assert "dB from the bundle's" in notes
+
+
+@pytest.mark.slow
+def test_every_peer_that_is_installed_computes_what_the_bundle_does(tiny_bundle, tiny_checkpoint):
+    from edgevid.calibration import nncf_peer
+
+    result = bench_peers(tiny_bundle, tiny_checkpoint, list(PEERS), Opening(threads=1), FEW)
+    missing = set() if nncf_peer.is_installed() else {PEERS["nncf"].title}
+    measured = {variant.name for variant in result.variants if variant.role == "candidate"}
+    assert measured == {peer.title for peer in PEERS.values()} - missing
+
+
+def test_a_peer_that_is_not_installed_says_what_to_install(tiny_bundle, tmp_path):
+    from edgevid.calibration import nncf_peer
+
+    if nncf_peer.is_installed():
+        pytest.skip("NNCF is installed")
+    with pytest.raises(MissingDependencyError) as caught:
+        PEERS["nncf"].make(None)
+    assert caught.value.fix == "pip install nncf"
+
+
+def test_a_peer_that_computes_something_else_is_not_measured(tiny_bundle, tiny_checkpoint):
+    # The same weights, but with the shift the other way round.
+    result = bench_peers(tiny_bundle, tiny_checkpoint, ["eager"], Opening(), FEW, first="past")
+    assert len(result.variants) == 2
+    assert any("torch eager: not measured: its logits differ" in note for note in result.notes)
+
+
+def test_another_network_than_the_bundles_is_refused(tiny_bundle, tiny_network, tmp_path):
+    other = tmp_path / "other.safetensors"
+    changed = read_again(tiny_network, other)
+    with pytest.raises(ConfigError, match="compiled from another file") as caught:
+        bench_peers(tiny_bundle, changed, ["eager"], Opening(), FEW)
+    assert caught.value.where == str(other)
+
+
+def read_again(network, path: Path) -> Path:
+    import copy
+
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+    write(path, other)
+    assert read(path).network() is not None
+    return path
+
+
+@pytest.mark.parametrize(
+    ("names", "how", "what"),
+    [
+        (["caffe"], Opening(), "caffe"),
+        (["eager", "eager"], Opening(), "one twice"),
+        (["eager"], Opening(streams=2), "one request at a time"),
+        (["eager"], Opening(on="rpc://localhost:1/x"), "on this machine"),
+    ],
+)
+def test_what_peers_cannot_do_is_refused_at_once(tiny_bundle, tiny_checkpoint, names, how, what):
+    with pytest.raises(ConfigError, match=what):
+        bench_peers(tiny_bundle, tiny_checkpoint, names, how, FEW)
+
+
+def test_every_peer_has_a_title_of_its_own():
+    titles = [peer.title for peer in PEERS.values()]
+    assert len(set(titles)) == len(titles) >= 9
+    assert {"float", "int8"} == {peer.kind for peer in catalogue.PEERS.values()}
+
+
+def test_the_bundle_has_clips_to_compare_with(tiny_bundle):
+    clips = np.concatenate([part.clips for part in Bundle.open(tiny_bundle).expectations()])
+    assert len(clips) >= 1
