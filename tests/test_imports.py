@@ -53,6 +53,7 @@ AT_MODULE_LEVEL = {
         "edgevid.calibration.",
         "edgevid.targets.tvm.",
         "edgevid.targets.tensorrt.",
+        "edgevid.choose.",
     ),
     "onnx": ("edgevid.graph.",),
     "tvm": ("edgevid.targets.tvm.",),

@@ -36,7 +36,8 @@ __all__ = [
 
 INK, FAINT, GREY = "#1b2530", "#d5dae0", "#68727d"
 PALETTE = ("#0b62c4", "#b8430a", "#187a3c", "#7b3fb5", "#a0146e", "#646c00", "#00737f", "#8a5a00")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+"""One less than there are colours: more curves than either are still told apart."""
 WIDTH = 4.4
 """Inches: a phone shows it at about its own size, so that 9 points stay legible."""
 

@@ -19,6 +19,7 @@ __all__ = [
     "BASELINES",
     "PAPER",
     "PAPER_SOURCE",
+    "PLAIN_EXPORT",
     "Baseline",
     "Cost",
     "Curve",
@@ -40,6 +41,8 @@ PAPER_SOURCE = (
     "Lin, Gan and Han, TSM: Temporal Shift Module for Efficient Video Understanding, ICCV 2019, figure 2a: "
     "ResNet-50, 8 frames; about 3 % at 1/8, 12.4 % (P100) and 13.7 % (Xeon E5-2690) at 1"
 )
+PLAIN_EXPORT = "plain export"
+"""Name of the curve of what an exporter writes."""
 
 
 class _Point(BaseModel):
@@ -144,7 +147,7 @@ class Sweep:
         shifted = [cost for cost in self.costs if cost.role == "shift"]
         cheapest = {cost.lowering for cost in self._cheapest}
         ours = Curve(f"edgevid: {cheapest.pop()}" if len(cheapest) == 1 else "edgevid", self._cheapest)
-        plain = _curve("plain export", [cost for cost in self.costs if cost.role == "plain export"])
+        plain = _curve(PLAIN_EXPORT, [cost for cost in self.costs if cost.role == "plain export"])
         lowerings = dict.fromkeys(cost.lowering for cost in shifted)
         others = [_curve(name, [c for c in shifted if c.lowering == name]) for name in lowerings]
         new = [curve for curve in others if not set(curve.costs) <= set(ours.costs)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgevid.bench.report import drawing
-from edgevid.bench.report.overhead import PAPER, Baseline, Curve, Sweep
+from edgevid.bench.report.overhead import PAPER, PLAIN_EXPORT, Baseline, Curve, Sweep
 from edgevid.bench.report.text import shortened
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def figure(sweep: Sweep, against: Baseline) -> Figure:
     axes.set_xlim(-0.4, len(places) - 0.6)
     axes.set_xlabel("share of the channels that move")
     axes.set_ylabel(f"overhead, % (over the {against})")
-    _overhead_scale(axes)
+    _scale(axes, [100 * (cost.over(against).median - 1) for cost in sweep.costs])
     drawing.legend_below(drawn, axes)
     return drawn
 
@@ -63,7 +64,7 @@ def _curve(axes: Axes, curve: Curve, against: Baseline, places: dict[str, int], 
         yerr=[below, above],
         color=look[0],
         marker=look[1],
-        linestyle="-" if number < 2 else ":",
+        linestyle="-" if number == 0 or curve.name == PLAIN_EXPORT else ":",
         linewidth=2 if number == 0 else 1.2,
         capsize=3,
         label=shortened(curve.name),
@@ -81,15 +82,21 @@ def _baselines(axes: Axes, sweep: Sweep, against: Baseline) -> None:
         axes.axhline(height, color=drawing.GREY, linewidth=1.2, linestyle="--", label=label)
 
 
-def _overhead_scale(axes: Axes) -> None:
-    low, high = min(axes.dataLim.ymin, -0.5), max(axes.dataLim.ymax, 2.0)
+def _scale(axes: Axes, middles: Sequence[float]) -> None:
+    """So that all medians are seen, and their intervals unless they are many times as wide."""
+    low, high = min(-0.5, *middles), max(2.0, *middles)
+    reach = high - low
+    low, high = max(low - reach, axes.dataLim.ymin), min(high + reach, axes.dataLim.ymax)
+    low, high = min(low, -0.5), max(high, 2.0)
     if high <= _HIGH:
         margin = 0.05 * (high - low)
         axes.set_ylim(low - margin, high + margin)
         return
     axes.set_yscale("symlog", linthresh=_LINEAR, linscale=1)
     axes.set_ylim(1.4 * low, 1.4 * high)
-    ticks = [-50, -20, -10, -5, -2, 0, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
-    shown = [tick for tick in ticks if 1.4 * low <= tick <= 1.4 * high]
+    crowded = low < -_HIGH or high > 100 * _LINEAR
+    ahead = [step * 10**power for power in range(6) for step in ((1,) if crowded else (1, 2, 5))]
+    ticks = [*(-tick for tick in ahead if tick >= _LINEAR), 0, *(tick for tick in ahead if tick >= 2)]
+    shown = sorted(tick for tick in ticks if 1.4 * low <= tick <= 1.4 * high)
     axes.set_yticks(shown, [str(tick) for tick in shown])
     axes.minorticks_off()

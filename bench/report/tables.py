@@ -11,7 +11,7 @@ from edgevid.bench.report.headline import Row
 from edgevid.bench.report.layers import Group
 from edgevid.bench.report.material import Hole
 from edgevid.bench.report.measured import Measured
-from edgevid.bench.report.overhead import BASELINES, Cost, Sweep
+from edgevid.bench.report.overhead import BASELINES, Baseline, Cost, Sweep
 from edgevid.bench.report.text import NOTHING, interval, marks_of, megabytes, number, percent
 from edgevid.bench.results import STAGES
 from edgevid.bench.statistics import median, median_interval
@@ -105,8 +105,7 @@ def overhead_table(sweep: Sweep) -> Table:
             Cell(f"{cost.used:.4g}", cost.used),
             Cell(cost.lowering),
             _milliseconds(cost.milliseconds),
-            _over(cost.over_default),
-            _over(cost.over_best),
+            *(_over_baseline(sweep, cost, baseline) for baseline in BASELINES),
         )
         for cost in sweep.costs
     )
@@ -198,6 +197,11 @@ def _over(ratio: Estimate | None) -> Cell:
     if ratio is None:
         return Cell(NOTHING)
     return Cell(percent(ratio.median - 1), ratio.median - 1, detail=interval(ratio, less=1))
+
+
+def _over_baseline(sweep: Sweep, cost: Cost, baseline: Baseline) -> Cell:
+    itself = cost.variant == sweep.baseline(baseline)
+    return Cell("baseline", 0.0) if itself else _over(cost.over(baseline))
 
 
 def _top1(network: Network | None) -> Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -71,7 +72,7 @@ def bench(
     latencies: there it ends with the verification.
     """
     from edgevid import show
-    from edgevid.bench.extended import Extras, bench_extended
+    from edgevid.bench.extended import Extras, bench_extended, with_extras
     from edgevid.bench.opening import Opening
     from edgevid.bench.progress import progress_bar
     from edgevid.bench.settings import Settings
@@ -104,6 +105,9 @@ def bench(
                 result = bench_extended(bundles, how, protocol, extras, progress=progress)
             else:
                 result = _against_peers(bundles, how, protocol, against, network, flags, progress)
+                if result.status != "interrupted":
+                    only = replace(extras, memory=False)  # which peers have already
+                    result = with_extras(result, bundles, how, only, progress=progress)
         show.out().print(render(result))
         if output:
             place = _place(output, how, len(ways))

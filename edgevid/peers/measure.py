@@ -161,14 +161,18 @@ class _Trials:
             )
             return
         self.memory[name] = trial.peak_memory
-        told = f"logits differ by {found.max_relative:.1e}" if same_network else _distance(found)
+        told = (
+            f"logits differ by {found.max_relative:.1e}"
+            if same_network
+            else _distance(found, len(self.expected))
+        )
         self.notes.append(f"{peer.title}: {told}")
 
 
-def _distance(found: Difference) -> str:
+def _distance(found: Difference, clips: int) -> str:
     return (
         f"its logits are {found.sqnr:.1f} dB from the bundle's, the best class is the same for "
-        f"{found.top1_agreement:.0%} of the bundle's clips"
+        f"{found.top1_agreement:.0%} of the bundle's {clips} clips, which alone calibrate int8 peers"
     )
 
 

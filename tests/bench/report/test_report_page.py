@@ -33,7 +33,9 @@ def page(tmp_path_factory):
     made.save_comparison(made.comparison(), folder / "compare.json")
     lowerings = ("volume_split_conv@blocked", "volume_split_conv", "fused_axis_pad", "slice_concat_5d")
     low, high = made.sweep_result(plain=0.1), made.sweep_result(plain=1.2, lowerings=lowerings, busy=True)
-    sweep = made.write_sweep(folder / "sweep", low, high)
+    many = [f"lowering number {number}" for number in range(13)]
+    wild = made.sweep_result(plain=30.0, lowerings=many, noise=1.5, title="a restless machine")
+    sweep = made.write_sweep(folder / "sweep", low, high, wild)
     material = read_material([folder / "bench.json", folder / "odd.json", folder / "compare.json", sweep])
     write_page(material, drawn(material), folder / "report.html")
     return folder / "report.html"
@@ -44,11 +46,11 @@ def test_the_page_renders_whole_with_nothing_in_the_console_and_nothing_loaded(b
     assert browser.messages == []
     assert browser.requests == [page.as_uri()]
     sections = browser.run("[...document.querySelectorAll('section')].map(s => s.id || s.className)")
-    assert sections == ["headline", "overhead", "accuracy", *["result"] * 4, "environment"]
-    assert browser.run("document.querySelectorAll('figure svg').length") == 11
+    assert sections == ["headline", "overhead", "accuracy", *["result"] * 5, "environment"]
+    assert browser.run("document.querySelectorAll('figure svg').length") == 14
     text = browser.run("document.body.innerText")
     for wanted in (
-        "INVALID: 1 of 4 results cannot be trusted.",
+        "INVALID: 2 of 5 results cannot be trusted.",
         "the machine was under load",
         "[emulated] executed, with a precision that this device lacks",
         "no such device",
