@@ -8,7 +8,7 @@ other readers, and reading ignores that part.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
@@ -231,6 +231,14 @@ class Result(_Model):
     peak_memory: dict[str, int] = Field(default_factory=dict)
     stages: dict[str, dict[Stage, Samples]] = Field(default_factory=dict)
     sustained: Sustained | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_older_schema(cls, given: Any) -> Any:
+        """Version 1 only lacks fields, which are then empty."""
+        if isinstance(given, dict) and given.get("schema_version") == 1:
+            return {**given, "schema_version": SCHEMA_VERSION}
+        return given
 
     @model_validator(mode="after")
     def _same_variants(self) -> Result:

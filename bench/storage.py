@@ -48,7 +48,6 @@ def load_result(path: Path) -> Result:
         ) from error
     _check_version(document, path)
     document.pop("summary", None)
-    document["schema_version"] = SCHEMA_VERSION  # an older one only lacks fields, which are then empty
     try:
         return Result.model_validate(document)
     except (ValidationError, ConfigError) as error:

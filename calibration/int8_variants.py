@@ -6,6 +6,7 @@ held to ONNX Runtime before it is timed.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -140,6 +141,10 @@ class Variants:
         graph = self._quantized if precision == "int8" else self.graph
         return targets.find(device.target).default_lowering(graph, device, precision, self.batch)
 
+    def graph_in(self, precision: Precision) -> ir.Model:
+        """The canonical graph that is lowered for a precision: in int8 the quantized one."""
+        return self._quantized if precision == "int8" else self.graph
+
     def lowered(self, graph: ir.Model, lowering: str) -> ir.Model:
         """``graph`` without shifts as such; one that has none in a plain form."""
         return lower(graph, lowering) if shift_nodes(graph) else lower_plain(graph, lowering)
@@ -191,6 +196,16 @@ class Variants:
             logits = session.run(self.pixels[self.clips :])
         in_int8 = sum(layer.precision == "int8" for layer in layers)
         return Facts(in_int8, len(layers), compare(self._expected, logits).sqnr)
+
+    def seconds(self, artifact: Artifact) -> float:
+        """Of a run, roughly: the least of three."""
+        clips, took = self.pixels[self.clips :], []
+        with targets.find(artifact.target).open(artifact) as session:
+            for _ in range(3):
+                began = time.perf_counter()
+                session.run(clips)
+                took.append(time.perf_counter() - began)
+        return min(took)
 
     @cached_property
     def _quantized(self) -> ir.Model:

@@ -14,7 +14,7 @@ from edgevid.bench.environment import quiet_thread_pools
 for name, value in quiet_thread_pools().items():
     os.environ.setdefault(name, value)
 
-LONGEST = ("test_readme.py", "test_recipe.py")
+LONGEST = ("test_readme.py", "test_demo_on_arm.py", "test_recipe.py")
 """Begun first, so that no process is left alone with them at the end."""
 
 

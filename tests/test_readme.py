@@ -83,6 +83,23 @@ def test_make_knows_every_target_that_the_readme_names():
         assert done.returncode == 0, done.stderr
 
 
+def test_the_commands_of_the_demo_are_known_with_their_options():
+    """Each verb of it runs in the test of the README's commands; the demo itself is run by make test-slow."""
+    from typer.main import get_command
+
+    from edgevid.cli import app
+
+    known = get_command(app).commands
+    done = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True)
+    given = [shlex.split(line)[1:] for line in done.stdout.splitlines() if "bin/edgevid " in line]
+    assert {"clips", "inspect", "compile", "verify", "run", "bench", "compare"} <= {
+        verb for verb, *_ in given
+    }
+    for verb, *arguments in given:
+        known[verb].make_context(verb, arguments)
+
+
+@pytest.mark.slow
 def test_make_demo_shows_the_whole_journey(tmp_path):
     if not (ROOT / ".venv" / ".edgevid-ready").is_file():
         pytest.skip("the demo needs the environment that make sets up in .venv")

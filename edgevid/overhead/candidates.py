@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgevid.bench.protocol import Progress, ProgressEvent
-from edgevid.contract import Artifact, Capability, Device, Tuning
-from edgevid.errors import EdgevidError, LoweringError
+from edgevid.contract import Artifact, Capability, Device, RunSettings, Tuning
+from edgevid.errors import BenchmarkError, EdgevidError, LoweringError
 from edgevid.overhead.record import CurveId, Point, Rejected, Role
 from edgevid.overhead.sweep import Sweep
 
@@ -25,6 +25,10 @@ DEFAULT = "no shift"
 PLAIN_EXPORT = "slice_concat"
 """What exporters make of the shift: slices and concats on ``[N,T,C,H,W]``."""
 
+HOPELESS = 5.0
+"""Times the default network's latency from which on a variant is not timed: in bf16 some fall to kernels
+that are a hundred times slower, and one of them would take longer than all the rest."""
+
 
 @dataclass
 class Candidates:
@@ -35,21 +39,25 @@ class Candidates:
         artifacts: of each, by its name.
         rejected: what is not timed, and why.
         notes: what a reader should know of some of them.
+        seconds: of the default network without a shift, roughly.
     """
 
     points: list[Point] = field(default_factory=list)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class _Workshop:
     sweep: Sweep
     curve: CurveId
+    device: Device
     capability: Capability
     folder: Path
     found: Candidates
+    progress: Progress | None
 
     def network(self, proportion: Fraction) -> Variants:
         from edgevid.calibration.int8_variants import Variants
@@ -65,6 +73,7 @@ class _Workshop:
         try:
             place = self.folder / str(len(self.found.artifacts) + len(self.found.rejected))
             artifact = network.compile(self.curve.precision, lowering, place)
+            self._require_speed(network.seconds(artifact), name)
         except EdgevidError as error:
             if name == DEFAULT:
                 raise
@@ -75,10 +84,24 @@ class _Workshop:
             Point(variant=name, proportion=str(proportion), used=used, lowering=lowering, role=role)
         )
         self.found.artifacts[name] = artifact
-        self.found.notes += [note for note in artifact.notes if note not in self.found.notes]
+        if role != "plain export":  # of which every operation may be worth a note
+            self.found.notes += [note for note in artifact.notes if note not in self.found.notes]
         if self.curve.precision == "int8":
             self.found.notes.append(f"{name}: {network.facts(artifact)}")
         return True
+
+    def say(self, step: str) -> None:
+        """Show a step that takes long."""
+        if self.progress is not None:
+            self.progress(ProgressEvent(f"{self.curve}: {step}", 0, 1))
+
+    def _require_speed(self, seconds: float, name: str) -> None:
+        """Raise `BenchmarkError` for a variant that fell to a runtime's reference kernels."""
+        if name == DEFAULT:
+            self.found.seconds = seconds
+        times = seconds / self.found.seconds
+        if times > HOPELESS:
+            raise BenchmarkError(f"it takes {times:.0f} times as long as the network without a shift")
 
     def reject(self, name: str, proportion: Fraction, error: EdgevidError) -> None:
         self.found.rejected.append(Rejected(variant=name, proportion=str(proportion), reason=error.what))
@@ -110,7 +133,7 @@ def compile_candidates(
     """
     offered = capability.lowerings if curve.batch == 1 else capability.batch_lowerings
     names = _names(sweep, offered, device)
-    shop = _Workshop(sweep, curve, capability, folder, Candidates())
+    shop = _Workshop(sweep, curve, device, capability, folder, Candidates(), progress)
     shifted = [proportion for proportion in sweep.proportions if proportion]
     for done, proportion in enumerate((Fraction(0), *shifted)):
         if progress is not None:
@@ -135,14 +158,46 @@ def _add_plain_forms(shop: _Workshop, network: Variants) -> None:
 
 
 def _add_shifted(shop: _Workshop, network: Variants, proportion: Fraction, names: Sequence[str]) -> None:
-    precision, automatic = shop.curve.precision, shop.sweep.lowering == "auto"
+    automatic = shop.sweep.lowering == "auto"
     if automatic:
-        names = tuple(dict.fromkeys((network.default_lowering_in(precision), *names)))
+        names = _ranked(shop, network, proportion, names)
     for name in names:
         if shop.add(network, f"p = {proportion}, {name}", proportion, name, "shift") and automatic:
             break
     if shop.sweep.plain:
         shop.add(network, f"p = {proportion}, plain export", proportion, PLAIN_EXPORT, "plain export")
+
+
+def _ranked(shop: _Workshop, network: Variants, proportion: Fraction, names: Sequence[str]) -> Sequence[str]:
+    """What ``auto`` stands for in a compile of this network, then what it would take instead."""
+    from edgevid.choose.candidates import Candidates as Lowerings
+    from edgevid.choose.choice import choose
+
+    precision = shop.curve.precision
+    names = tuple(dict.fromkeys((network.default_lowering_in(precision), *names)))
+    if not shop.capability.measures_lowerings:
+        return names
+    choice = choose(
+        Lowerings(
+            graph=network.graph_in(precision),
+            names=names,
+            device=shop.device,
+            runtime=f"{shop.device.target} {shop.capability.version}",
+            precision=precision,
+            batch=shop.curve.batch,
+            settings=RunSettings(threads=shop.sweep.threads),
+            build=lambda name, place: network.compile(precision, name, place / "artifact"),
+            # Compiling holds it to ONNX Runtime already.
+            check=lambda session: "",
+        ),
+        shop.say,
+    )
+    if choice is None:
+        return names
+    shop.found.notes.append(
+        f"p = {proportion}: {choice.chosen} is the fastest of {len(choice.tried)} lowerings, {choice.source}"
+    )
+    return choice.ranked()
 
 
 def _names(sweep: Sweep, offered: Sequence[str], device: Device) -> Sequence[str]:

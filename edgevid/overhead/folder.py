@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from tempfile import mkdtemp
 
 from pydantic import ValidationError
 
@@ -68,12 +69,15 @@ class SweepFolder:
 
     @contextmanager
     def workplace(self) -> Iterator[Path]:
-        """An empty folder for artifacts, gone afterwards; so is what a killed sweep left in it."""
+        """An empty folder for artifacts, gone afterwards; so is what a killed sweep left.
+
+        Its name is new each time: a library that is loaded again from the same path is the old one.
+        """
         place = self.path / _ARTIFACTS
         shutil.rmtree(place, ignore_errors=True)
         try:
             place.mkdir()
-            yield place
+            yield Path(mkdtemp(dir=place))
         finally:
             shutil.rmtree(place, ignore_errors=True)
 

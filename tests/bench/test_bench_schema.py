@@ -66,3 +66,10 @@ def test_figures_of_something_that_was_not_measured_are_refused(full):
         Result.model_validate({**dict(full), "peak_memory": {"other": 1}})
     with pytest.raises(ValidationError, match="preprocess"):
         Result.model_validate({**dict(full), "stages": {"plain": {"boil": Samples()}}})
+
+
+def test_a_result_of_version_1_is_read_inside_another_document_too(full):
+    old = full.model_dump(mode="json") | {"schema_version": 1}
+    for name in ("layer_times", "peak_memory", "stages", "sustained"):
+        del old[name]
+    assert Result.model_validate(old).runs == full.runs

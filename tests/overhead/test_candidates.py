@@ -87,6 +87,17 @@ def test_a_lowering_that_shifts_the_other_way_is_not_timed(tmp_path, monkeypatch
     assert "does not compute what ONNX Runtime computes" in rejected.reason
 
 
+def test_a_variant_that_is_hopelessly_slow_is_not_timed(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        Variants, "seconds", lambda self, artifact: 9.0 if artifact.lowering == "fused_pad" else 0.1
+    )
+    found = compiled(tmp_path, lowering="all")
+    assert "p = 3/16, fused_pad" not in found.artifacts
+    assert [entry.reason for entry in found.rejected] == [
+        "it takes 90 times as long as the network without a shift"
+    ]
+
+
 def test_when_the_first_choice_fails_auto_takes_the_next(tmp_path, monkeypatch):
     lowered = Variants.lowered
 

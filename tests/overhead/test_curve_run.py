@@ -9,6 +9,7 @@ from edgevid.errors import BenchmarkError, ConfigError
 from edgevid.overhead import curve_run, identity, measure_sweep
 from edgevid.overhead.curve_run import MOST_PROCESSES
 from edgevid.overhead.figures import overheads
+from edgevid.overhead.folder import SweepFolder
 from edgevid.overhead.record import CurveId
 
 CURVE = CurveId(device="reference", precision="fp32", batch=1)
@@ -206,6 +207,17 @@ def test_a_folder_that_cannot_be_made_is_told(machine, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be made"):
         measure_sweep(sweeps.sweep(), tmp_path / "file" / "sweep")
+
+
+def test_artifacts_of_two_curves_never_lie_at_the_same_path(tmp_path):
+    """A library that a process loads again from the same path is the old one."""
+    folder, places = SweepFolder(tmp_path, print), []
+    for _ in range(2):
+        with folder.workplace() as place:
+            places.append(place)
+            (place / "model.so").write_text("")
+    assert len(set(places)) == 2
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_new_devices_and_batches_are_added_to_the_record(machine, measure):
