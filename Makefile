@@ -6,11 +6,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.edgevid-ready
 OUT := demo-output
 SOURCES := edgevid targets calibration bench tests
+comma := ,
 
-.PHONY: help setup demo test test-slow lint format clean
+.PHONY: help setup demo results test test-slow lint format clean
 
 help:
 	@echo "make demo       set up, then compile, verify, run and benchmark the demo network"
+	@echo "make results    measure the shift's overhead at full size, for hours: bench/results"
 	@echo "make test       set up, then lint, type-check and run the test suite"
 	@echo "make test-slow  the same, with the full-size networks"
 	@echo "make lint       ruff and mypy --strict"
@@ -55,6 +57,18 @@ demo: $(READY)
 	$(call show,compile edgevid/demo/tsm.safetensors --precision int8 --calibration $(OUT)/calibration --output $(OUT)/tsm-int8.bundle)
 	$(call show,clips $(OUT)/hard --split hard --count 25 --seed 2)
 	$(call show,compare $(OUT)/tsm.bundle $(OUT)/tsm-int8.bundle --data $(OUT)/hard --threads 1 --output $(OUT)/compare.json --html $(OUT)/compare.html)
+
+	@echo; echo "8. All figures on one page"
+	$(call show,report $(OUT)/bench.json $(OUT)/compare.json --output $(OUT)/report.html)
+
+# Two networks on all targets of this machine; what is finished is not measured again.
+RESULTS := bench/results
+SWEEP := --device host$(comma)host-tvm --precision fp32$(comma)bf16$(comma)int8 --rounds 40 --processes 3
+results: $(READY)
+	$(call show,overhead --model tsm-resnet50 $(SWEEP) --output $(RESULTS)/tsm-resnet50)
+	$(call show,overhead --model tsm-mobilenetv2 $(SWEEP) --plain --output $(RESULTS)/tsm-mobilenetv2)
+	$(call show,overhead --model tsm-resnet50 --batch 4 --proportions 0$(comma)1/4 --rounds 40 --processes 3 --output $(RESULTS)/tsm-resnet50-batch4)
+	$(call show,report $(RESULTS)/tsm-resnet50 $(RESULTS)/tsm-mobilenetv2 $(RESULTS)/tsm-resnet50-batch4 --output $(RESULTS)/report.html --markdown $(RESULTS)/README.md)
 
 lint: $(READY)
 	$(BIN)/ruff check $(SOURCES)

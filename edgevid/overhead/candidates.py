@@ -29,6 +29,9 @@ HOPELESS = 5.0
 """Times the default network's latency from which on a variant is not timed: in bf16 some fall to kernels
 that are a hundred times slower, and one of them would take longer than all the rest."""
 
+HARMLESS = 0.1
+"""Seconds of a run up to which that does not matter."""
+
 
 @dataclass
 class Candidates:
@@ -100,7 +103,7 @@ class _Workshop:
         if name == DEFAULT:
             self.found.seconds = seconds
         times = seconds / self.found.seconds
-        if times > HOPELESS:
+        if times > HOPELESS and seconds > HARMLESS:
             raise BenchmarkError(f"it takes {times:.0f} times as long as the network without a shift")
 
     def reject(self, name: str, proportion: Fraction, error: EdgevidError) -> None:
