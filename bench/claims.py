@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgevid.bench.results import Result
-from edgevid.bench.statistics import interval_over_processes, median, median_interval
-from edgevid.bench.summary import Estimate
+from edgevid.bench.summary import Estimate, wall_ratio
+from edgevid.errors import BenchmarkError
 
 __all__ = ["Claim", "paired_ratio", "takes_at_least", "takes_at_most", "told"]
 
@@ -27,17 +27,14 @@ def paired_ratio(result: Result, name: str, other: str) -> Estimate:
     As `edgevid.bench.summary` takes it to the baseline, but between any two variants.
 
     Raises:
-        BenchmarkError: no round was finished.
+        BenchmarkError: no round was finished, or the clock is too coarse for ``other``.
     """
-    groups = [
-        [a / b for a, b in zip(run.samples[name].wall_ns, run.samples[other].wall_ns, strict=True)]
-        for run in result.runs
-        if run.rounds
-    ]
-    pooled = [ratio for group in groups for ratio in group]
-    several = len(groups) > 1
-    interval = interval_over_processes([median(group) for group in groups]) if several else None
-    return Estimate(median=median(pooled), interval=interval if several else median_interval(pooled))
+    ratio = wall_ratio(result.runs, name, other)
+    if ratio is None:
+        raise BenchmarkError(
+            f"no round in which {name} and {other} took a time", where=result.title, fix="measure more rounds"
+        )
+    return ratio
 
 
 def takes_at_most(result: Result, name: str, other: str, limit: float) -> Claim:

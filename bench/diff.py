@@ -3,6 +3,9 @@
 They were measured at different times, so nothing is paired: the ratio of the medians has an interval from
 those of both medians, and a change counts only if that lies outside of what each result's baseline differs
 from itself.
+
+Of a sweep the fastest lowerings of each proportion are held against each other too, where they are not the
+same: a variant is named after its lowering, and the choice is remade with every version.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from edgevid.bench.report.measured import Measured
+from edgevid.bench.report.overhead import Sweep, sweep_of
 from edgevid.bench.results import Label, Result, VariantRecord
 from edgevid.bench.statistics import interval_over_processes, median, median_interval
 from edgevid.bench.summary import summarize
@@ -69,14 +74,17 @@ class Difference:
     """A newer result against an older one.
 
     Attributes:
-        changes: one a variant, the twins aside: of the newer result, then what only the older has.
+        changes: one a variant, the twins aside: of the newer result, then what only the older has, then
+            ``p = 1/4, as chosen`` for each proportion whose fastest lowering is another one.
         noise: share by which the baselines may differ from themselves: no smaller change counts.
         notes: what else is different between the two, and their verdicts where they are INVALID.
+        missing: names that only the older has, lowerings aside for which the newer has a fastest one.
     """
 
     changes: tuple[Change, ...]
     noise: float
     notes: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
     @property
     def comparable(self) -> bool:
@@ -85,12 +93,33 @@ class Difference:
 
 
 def diff(old: Result, new: Result) -> Difference:
-    """Compare results, variants by their names."""
+    """Compare results, variants by their names.
+
+    Raises:
+        BenchmarkError: the points of a sweep are damaged.
+    """
     noise = max(_noise(old), _noise(new))
     obstacle = _obstacle(old, new)
     names = dict.fromkeys(v.name for result in (new, old) for v in result.variants if v.role != "twin")
-    changes = tuple(_change(old, new, name, noise, obstacle) for name in names)
-    return Difference(changes, noise, tuple(_notes(old, new, changes)))
+    pairs = [(name, name, name) for name in names]
+    sweeps = [sweep_of(Measured(result, f"the {word} result")) for word, result in (("old", old), ("new", new))]
+    before, after = sweeps
+    compared: set[str] = set()
+    if before and after:
+        pairs += _as_chosen(before, after)
+        both = set(before.proportions) & set(after.proportions)
+        compared = {cost.variant for cost in before.costs if cost.role == "shift" and cost.proportion in both}
+    changes = tuple(_change(old, new, pair, noise, obstacle) for pair in pairs)
+    missing = [name for name in names if _record(new, name) is None and name not in compared]
+    return Difference(changes, noise, tuple(_notes(old, new, changes)), tuple(missing))
+
+
+def _as_chosen(old: Sweep, new: Sweep) -> Iterator[tuple[str, str, str]]:
+    """What it is called, and the fastest of each where they are not of one name."""
+    for proportion in new.proportions:
+        before, after = old.cheapest(proportion), new.cheapest(proportion)
+        if before and after and before.variant != after.variant:
+            yield f"p = {proportion}, as chosen", before.variant, after.variant
 
 
 def _noise(result: Result) -> float:
@@ -111,9 +140,9 @@ class _Median:
     high: float
 
 
-def _change(old: Result, new: Result, name: str, noise: float, obstacle: str) -> Change:
-    before, after = _record(old, name), _record(new, name)
-    figures = [_median_ms(result, name) for result in (old, new)]
+def _change(old: Result, new: Result, names: tuple[str, str, str], noise: float, obstacle: str) -> Change:
+    name, old_name, new_name = names
+    before, after = _record(old, old_name), _record(new, new_name)
     ratio = None
     reason = obstacle
     if before is None or after is None:
@@ -121,12 +150,13 @@ def _change(old: Result, new: Result, name: str, noise: float, obstacle: str) ->
     elif before.label != after.label:
         reason = reason or f"the old one is {before.label}, the new one {after.label}"
     if not reason:
-        ratio = _ratio(_median(old, name), _median(new, name))
+        ratio = _ratio(_median(old, old_name), _median(new, new_name))
         reason = "" if ratio else "too few rounds for an interval"
     label = (after or before or new.variants[0]).label
     outcome = "not comparable" if ratio is None else _outcome(ratio, noise)
     in_both = before is not None and after is not None
-    return Change(name, label, figures[0], figures[1], ratio, outcome, reason, in_both)
+    times = _median_ms(old, old_name), _median_ms(new, new_name)
+    return Change(name, label, *times, ratio, outcome, reason, in_both)
 
 
 def _outcome(ratio: Ratio, noise: float) -> Outcome:

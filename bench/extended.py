@@ -1,4 +1,4 @@
-"""A comparison of bundles with all that is asked for beside its latencies."""
+"""What is measured of bundles beside their latencies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edgevid.bench.bundles import bench_bundles, factory_of, names_of
+from edgevid.bench.bundles import factory_of, names_of
 from edgevid.bench.layer_profile import layer_times
 from edgevid.bench.load import LoadMeter
 from edgevid.bench.memory import peak_memory
@@ -22,7 +22,7 @@ from edgevid.bench.validity import LOAD_LIMIT
 from edgevid.contract import LayerTime
 from edgevid.errors import ConfigError, EdgevidError
 
-__all__ = ["Extras", "bench_extended", "with_extras"]
+__all__ = ["Extras", "check_extras", "with_extras"]
 
 _T = TypeVar("_T")
 
@@ -44,20 +44,13 @@ class Extras:
     sustained_seconds: float | None = None
 
 
-def bench_extended(
-    bundles: Sequence[Path],
-    how: Opening,
-    settings: Settings,
-    extras: Extras,
-    *,
-    progress: Progress | None = None,
-) -> Result:
-    """`bench_bundles`, and then `with_extras` unless it was interrupted.
+def check_extras(bundles: Sequence[Path], how: Opening, extras: Extras) -> None:
+    """See what would fail after hours of other measurements.
 
     Raises:
         ConfigError: a sustained run of several bundles.
-        VideoError: the video cannot be read; before anything is measured.
-        EdgevidError: see `bench_bundles`.
+        BundleError: a bundle that cannot be opened.
+        VideoError: the video cannot be read.
     """
     if extras.sustained_seconds is not None and len(bundles) != 1:
         raise ConfigError(
@@ -65,10 +58,6 @@ def bench_extended(
         )
     if extras.video is not None:
         _check_video(extras.video, how.bundle(bundles[0]).manifest.sampling)
-    result = bench_bundles(bundles, settings=settings, progress=progress, **how.model_dump())
-    if result.status == "interrupted":
-        return result
-    return with_extras(result, bundles, how, extras, progress=progress)
 
 
 def with_extras(
@@ -78,12 +67,13 @@ def with_extras(
     extras: Extras,
     *,
     progress: Progress | None = None,
-) -> Result:
-    """The result with what else was asked for.
+) -> tuple[Result, bool]:
+    """The result with what else was asked for, and whether Ctrl-C ended it with what was finished.
 
-    What fails becomes a note, so that nothing that was measured is lost; Ctrl-C leaves out the rest.
+    What fails becomes a note, so that nothing that was measured is lost.
     """
     work = _Work(bundles, how, progress or _silent)
+    interrupted = False
     try:
         if extras.memory:
             work.memory()
@@ -94,8 +84,10 @@ def with_extras(
         if extras.sustained_seconds is not None:
             work.sustained(extras.sustained_seconds)
     except KeyboardInterrupt:
+        interrupted = True
         work.notes.append("interrupted: what else was asked for is not measured")
-    return result.model_copy(update={**work.found, "notes": (*result.notes, *work.notes)})
+    found = result.model_copy(update={**work.found, "notes": (*result.notes, *work.notes)})
+    return found, interrupted
 
 
 class _Work:
@@ -115,7 +107,7 @@ class _Work:
         def measured(folder: Path, name: str) -> int | None:
             return peak_memory(factory_of([folder], self.how, twin=False), name)
 
-        self.found["peak_memory"] = self._each("peak memory", measured)
+        self._each("peak memory", "peak_memory", measured)
 
     def layers(self) -> None:
         def measured(folder: Path, name: str) -> tuple[LayerTime, ...] | None:
@@ -125,29 +117,35 @@ class _Work:
             return times
 
         with self._quiet("layer times"):
-            self.found["layer_times"] = self._each("layer times", measured)
+            self._each("layer times", "layer_times", measured)
 
     def stages(self, video: Path, settings: Settings) -> None:
+        interrupted = False
         with self._noting("stages"), self._quiet("stages"):
-            self.found["stages"] = time_stages(
+            self.found["stages"], interrupted = time_stages(
                 self.bundles, self.how, video, settings, progress=self.progress
             )
+        if interrupted:
+            raise KeyboardInterrupt
 
     def sustained(self, seconds: float) -> None:
+        interrupted = False
         with self._noting("sustained run"), self._quiet("sustained run"):
-            self.found["sustained"] = sustain(
+            self.found["sustained"], interrupted = sustain(
                 self.bundles[0], self.how, self.names[0], seconds, progress=self.progress
             )
+        if interrupted:
+            raise KeyboardInterrupt
 
-    def _each(self, what: str, measure: Callable[[Path, str], _T | None]) -> dict[str, _T]:
-        values: dict[str, _T] = {}
+    def _each(self, what: str, field: str, measure: Callable[[Path, str], _T | None]) -> None:
+        """Of each bundle in turn, so that Ctrl-C keeps the finished ones."""
+        values = self.found[field] = dict[str, _T]()
         for index, (folder, name) in enumerate(zip(self.bundles, self.names, strict=True)):
             self.progress(ProgressEvent(what, index, len(self.bundles)))
             with self._noting(f"{what} of {name}"):
                 value = measure(folder, name)
                 if value is not None:
                     values[name] = value
-        return values
 
     @contextmanager
     def _noting(self, what: str) -> Iterator[None]:

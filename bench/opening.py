@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from importlib import import_module
 from pathlib import Path
@@ -82,7 +82,8 @@ class Opening(BaseModel):
         threads: of all streams together; ``None`` leaves it to what was compiled in.
         streams: requests in flight: so many sessions, each in a thread of its own with its part of
             ``threads``.
-        hint: what the runtime optimizes for, where threads or streams are given.
+        hint: what the runtime optimizes for; ``None`` leaves it to what was compiled in, or to
+            ``latency`` where threads or streams are given.
         on: address of a board behind a network; its own clock counts.
         opener: ``module:callable`` that opens a folder.
 
@@ -95,16 +96,17 @@ class Opening(BaseModel):
     batch: int | None = None
     threads: int | None = None
     streams: int | None = None
-    hint: Literal["latency", "throughput"] = "latency"
+    hint: Literal["latency", "throughput"] | None = None
     on: str = ""
     opener: str = BUNDLE_OPENER
 
-    def run_settings(self) -> RunSettings | None:
-        """Of each session; ``None`` for what was compiled in."""
+    def run_settings(self, compiled: RunSettings) -> RunSettings:
+        """Of each session of a bundle that was compiled with the given ones."""
+        hint = self.hint or "latency"
         if self.threads is None and self.streams is None and not self.on:
-            return None
+            return replace(compiled, hint=self.hint or compiled.hint)
         if self.streams is None or self.streams == 1:
-            return RunSettings(threads=self.threads, streams=self.streams, hint=self.hint, on=self.on)
+            return RunSettings(threads=self.threads, streams=self.streams, hint=hint, on=self.on)
         if self.on:
             raise ConfigError(
                 f"{self.streams} requests in flight on a board",
@@ -112,7 +114,7 @@ class Opening(BaseModel):
                 fix="leave --streams out: a board runs one at a time",
             )
         threads = self.threads or len(os.sched_getaffinity(0))
-        return RunSettings(threads=max(1, threads // self.streams), streams=1, hint=self.hint)
+        return RunSettings(threads=max(1, threads // self.streams), streams=1, hint=hint)
 
     @contextmanager
     def open(self, folder: Path) -> Iterator[OpenBundle]:

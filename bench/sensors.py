@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 __all__ = ["Sensors"]
-
-_PACKAGE = re.compile(r"intel-rapl:\d+")
-"""A whole processor; its parts, with one more number, would be counted twice. AMD's have the name too."""
 
 _PLAUSIBLE = range(1, 150)
 """Celsius. Sensors that are not there answer with zero or with less than nothing."""
@@ -29,8 +25,9 @@ class Sensors:
         self._information = root / "proc/cpuinfo"
         thermal = sorted(root.glob("sys/class/thermal/thermal_zone*/temp"))
         self._thermometers = [*thermal, *sorted(root.glob("sys/class/hwmon/hwmon*/temp*_input"))]
-        zones = sorted(root.glob("sys/class/powercap/intel-rapl:*"))
-        self._packages = [zone for zone in zones if _PACKAGE.fullmatch(zone.name)]
+        zones = sorted(root.glob("sys/class/powercap/intel-rapl:*"))  # AMD's have this name too
+        # Packages are whole processors; their parts, and the zone of the platform, would count them twice.
+        self._packages = [zone for zone in zones if _text(zone / "name").startswith("package")]
         self._energies = self._counters()
 
     def missing(self) -> tuple[str, ...]:
@@ -86,9 +83,17 @@ class Sensors:
 
 def _number(path: Path) -> int | None:
     try:
-        return int(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):
+        return int(_text(path))
+    except ValueError:
         return None
+
+
+def _text(path: Path) -> str:
+    """Empty if it cannot be read."""
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return ""
 
 
 def _clocks_of(information: Path) -> list[float]:

@@ -44,12 +44,11 @@ def time_stages(
     settings: Settings,
     *,
     progress: Progress | None = None,
-) -> StageSamples:
+) -> tuple[StageSamples, bool]:
     """Measure in a fresh process, the bundles in turn; ``settings.rounds`` and the time budget are looked at.
 
     ``decode`` reads the file and the frames that the bundle looks at, ``preprocess`` resizes and crops them,
-    ``inference`` runs all clips of the video, and ``whole`` does all of that once more in one go. Ctrl-C ends
-    it with what is finished.
+    ``inference`` runs all clips of the video, and ``whole`` does all of that once more in one go.
 
     Args:
         bundles: their folders.
@@ -57,6 +56,9 @@ def time_stages(
         video: a file that each can read.
         settings: of the protocol.
         progress: called for each step.
+
+    Returns:
+        The samples, and whether Ctrl-C ended it with what was finished.
 
     Raises:
         EdgevidError: a bundle cannot be opened, or the video cannot be read.
@@ -79,7 +81,7 @@ def time_stages(
         label=f"stages of {video}",
         told=told,
     )
-    return _SAMPLES.validate_json(answer.text)
+    return _SAMPLES.validate_json(answer.text), answer.interrupted
 
 
 def measure_stages(

@@ -19,7 +19,7 @@ from edgevid.bench.statistics import (
     percentile,
 )
 
-__all__ = ["PERCENTILES", "Estimate", "VariantSummary", "summarize"]
+__all__ = ["PERCENTILES", "Estimate", "VariantSummary", "summarize", "wall_ratio"]
 
 PERCENTILES = (90.0, 95.0, 99.0)
 
@@ -86,7 +86,7 @@ def summarize(result: Result) -> list[VariantSummary]:
                 update={
                     "wall_ms": _estimate(walls),
                     "cpu_ms": _estimate([_milliseconds(run.samples[record.name].cpu_ns) for run in runs]),
-                    "wall_ratio": None if is_baseline else _ratio(runs, record.name, baseline, _wall),
+                    "wall_ratio": None if is_baseline else wall_ratio(runs, record.name, baseline),
                     "cpu_ratio": None if is_baseline else _ratio(runs, record.name, baseline, _cpu),
                     "deviation_ms": median_absolute_deviation(pooled),
                     "spread_ms": interquartile_range(pooled),
@@ -95,6 +95,11 @@ def summarize(result: Result) -> list[VariantSummary]:
             )
         summaries.append(summary)
     return summaries
+
+
+def wall_ratio(runs: Sequence[ProcessRun], name: str, other: str) -> Estimate | None:
+    """Wall time of ``name`` over that of ``other``, paired within rounds; ``None`` without such a round."""
+    return _ratio(runs, name, other, _wall)
 
 
 def _estimate(groups: Sequence[Sequence[float]]) -> Estimate:

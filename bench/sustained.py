@@ -9,7 +9,7 @@ from typing import Any
 from edgevid.bench.fresh_process import Keep, Told, call_apart
 from edgevid.bench.opening import Opening
 from edgevid.bench.protocol import Progress, ProgressEvent
-from edgevid.bench.results import Sustained, SustainedPoint
+from edgevid.bench.results import Status, Sustained, SustainedPoint
 from edgevid.bench.sensors import Sensors
 from edgevid.bench.statistics import median
 from edgevid.bench.timing import no_garbage_collection, timed
@@ -19,13 +19,19 @@ __all__ = ["run_on", "sustain"]
 POINT_SECONDS = 1.0
 """At most one point in so many seconds: counters that are read too often say nothing, and disturb."""
 
+KEEP_SECONDS = 60.0
+"""What a process that dies has measured is lost back to the last time that it was kept."""
+
 STAGE = "sustained"
 
 
 def sustain(
     folder: Path, how: Opening, name: str, seconds: float, *, progress: Progress | None = None
-) -> Sustained:
-    """Run a bundle for so many seconds in a fresh process; Ctrl-C ends it with what is finished.
+) -> tuple[Sustained, bool]:
+    """Run a bundle for so many seconds in a fresh process.
+
+    Returns:
+        The run, and whether Ctrl-C ended it with what was finished.
 
     Raises:
         EdgevidError: the bundle cannot be opened or run.
@@ -43,7 +49,9 @@ def sustain(
         told=told,
     )
     found = Sustained.model_validate_json(answer.text)
-    return found.model_copy(update={"status": "interrupted"}) if answer.interrupted else found
+    if answer.remark:
+        found = found.model_copy(update={"notes": (*found.notes, answer.remark)})
+    return found, answer.interrupted
 
 
 def run_on(
@@ -55,11 +63,18 @@ def run_on(
     sensors = None if how.on else Sensors()
     away = ("clocks, temperature and energy are the board's: they are not read",)
     notes = away if sensors is None else sensors.missing()
+
+    def kept(status: Status) -> None:
+        run = Sustained(
+            variant=name, wanted_seconds=seconds, status=status, points=tuple(points), notes=notes
+        )
+        keep(run.model_dump_json())
+
     with how.open(Path(folder)) as opened, no_garbage_collection():
         opened.run()
         if sensors is not None:
             sensors.joules()
-        began = time.perf_counter()
+        last = began = time.perf_counter()
         try:
             while (elapsed := time.perf_counter() - began) < seconds:
                 tell({"stage": STAGE, "done": int(elapsed), "total": int(seconds)})
@@ -75,11 +90,11 @@ def run_on(
                         **(sensors.read() if sensors else {}),
                     )
                 )
+                if time.perf_counter() - last >= KEEP_SECONDS:
+                    kept("interrupted")
+                    last = time.perf_counter()
+            kept("complete")
         except KeyboardInterrupt:
             if not points:
                 raise
-        keep(
-            Sustained(
-                variant=name, wanted_seconds=seconds, points=tuple(points), notes=notes
-            ).model_dump_json()
-        )
+            kept("interrupted")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edgevid import targets
 from edgevid.build import build, lowered, offered, written
 from edgevid.contract import Artifact
-from edgevid.errors import GraphError, TargetError
+from edgevid.errors import GraphError, LoweringError, TargetError, VerificationError
 from edgevid.int8 import layer_records
 from edgevid.manifest import ArtifactRecord, CheckRecord, ChoiceRecord, LayerRecord
 from edgevid.plan import Plan
@@ -54,61 +54,84 @@ def compile_batches(
         TargetError: the runtime refuses it.
         VerificationError: it computes something else.
     """
-    made = _compiled(draft / "artifacts", graph_of, request, proof, float_layers or {}, say)
-    records = []
-    for artifact, choice in made.artifacts:
-        checks, layers = _proved(artifact, request, proof, float_layers, say)
-        records.append(
-            ArtifactRecord(
-                folder=artifact.folder.relative_to(draft).as_posix(),
-                entry=artifact.entry,
-                batch=artifact.batch,
-                lowering=artifact.lowering,
-                input=artifact.input,
-                output=artifact.output,
-                checks=checks,
-                layers=layers,
-                notes=[*artifact.notes, *made.notes],
-                choice=choice,
-            )
-        )
-    return records
+    shop = _Workshop(draft, graph_of, request, proof, float_layers, say)
+    if not (request.capability.batch_profiles and len(request.batches) > 1):
+        return [shop.alone(batch) for batch in request.batches]
+    try:
+        return shop.together()
+    except (GraphError, TargetError) as error:
+        shutil.rmtree(draft / "artifacts", ignore_errors=True)
+        where = f" ({error.where})" if error.where else ""
+        note = f"an artifact for each batch, since one for all is not to be had: {error.what}{where}"
+        say(note)
+        records = [shop.alone(batch) for batch in request.batches]
+        return [record.model_copy(update={"notes": [*record.notes, note]}) for record in records]
 
 
 @dataclass(frozen=True)
-class _Made:
-    """The artifact of each batch with how its lowering was chosen, and what is to be noted of all."""
+class _Workshop:
+    """The arguments of `compile_batches`."""
 
-    artifacts: list[tuple[Artifact, ChoiceRecord | None]]
-    notes: tuple[str, ...] = ()
+    draft: Path
+    graph_of: GraphOf
+    request: Plan
+    proof: Proof
+    float_layers: Mapping[str, str] | None
+    say: Say
 
+    def together(self) -> list[ArtifactRecord]:
+        """One artifact for all batches."""
+        from edgevid.graph.any_batch import with_any_batch
 
-def _compiled(
-    folder: Path,
-    graph_of: GraphOf,
-    request: Plan,
-    proof: Proof,
-    float_layers: Mapping[str, str],
-    say: Say,
-) -> _Made:
-    notes: tuple[str, ...] = ()
-    if request.capability.batch_profiles and len(request.batches) > 1:
+        batches = self.request.batches
+        graph = with_any_batch(self.graph_of(batches[0]), self.graph_of(batches[-1]))
+        folder = self.draft / "artifacts" / "batches"
+        made = _made(graph, batches[0], self.request, folder, batches, self.say)
+        return [self._record(artifact, None) for artifact in (made, *made.others)]
+
+    def alone(self, batch: int) -> ArtifactRecord:
+        """One batch, in the fastest lowering that holds."""
+        graph = self.graph_of(batch)
+        choice = _choice(graph, batch, self.request, self.proof, self.float_layers or {}, self.say)
+        names = choice.ranked() if choice else [self.request.lowering]
+        return self._first_that_holds(graph, batch, names, choice)
+
+    def _first_that_holds(
+        self, graph: ir.Model, batch: int, names: Sequence[str], choice: ChoiceRecord | None
+    ) -> ArtifactRecord:
+        """What was measured before, or on other clips, need not hold for this network."""
+        first, *others = names
         try:
-            return _Made(
-                [(artifact, None) for artifact in _together(folder / "batches", graph_of, request, say)]
-            )
-        except (GraphError, TargetError) as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            where = f" ({error.where})" if error.where else ""
-            notes = (f"an artifact for each batch, since one for all is not to be had: {error.what}{where}",)
-            say(notes[0])
-    made: list[tuple[Artifact, ChoiceRecord | None]] = []
-    for batch in request.batches:
-        graph = graph_of(batch)
-        choice = _choice(graph, batch, request, proof, float_layers, say)
-        asked = replace(request, lowering=choice.chosen) if choice else request
-        made.append((_made(graph, batch, asked, folder / f"batch{batch}", (), say), choice))
-    return _Made(made, notes)
+            return self._in_lowering(graph, batch, first, choice)
+        except (LoweringError, TargetError, VerificationError) as error:
+            if choice is None or not others:
+                raise
+            self.say(f"lowering {first} does not hold: {error.what}")
+            choice = choice.without(first, error.what, others[0])
+        return self._first_that_holds(graph, batch, others, choice)
+
+    def _in_lowering(
+        self, graph: ir.Model, batch: int, lowering: str, choice: ChoiceRecord | None
+    ) -> ArtifactRecord:
+        folder = self.draft / "artifacts" / f"batch{batch}"
+        shutil.rmtree(folder, ignore_errors=True)
+        request = replace(self.request, lowering=lowering)
+        return self._record(_made(graph, batch, request, folder, (), self.say), choice)
+
+    def _record(self, artifact: Artifact, choice: ChoiceRecord | None) -> ArtifactRecord:
+        checks, layers = _proved(artifact, self.request, self.proof, self.float_layers, self.say)
+        return ArtifactRecord(
+            folder=artifact.folder.relative_to(self.draft).as_posix(),
+            entry=artifact.entry,
+            batch=artifact.batch,
+            lowering=artifact.lowering,
+            input=artifact.input,
+            output=artifact.output,
+            checks=checks,
+            layers=layers,
+            notes=list(artifact.notes),
+            choice=choice,
+        )
 
 
 def _choice(
@@ -135,15 +158,6 @@ def _choice(
         ),
         say,
     )
-
-
-def _together(folder: Path, graph_of: GraphOf, request: Plan, say: Say) -> list[Artifact]:
-    from edgevid.graph.any_batch import with_any_batch
-
-    first, last = request.batches[0], request.batches[-1]
-    graph = with_any_batch(graph_of(first), graph_of(last))
-    made = _made(graph, first, request, folder, request.batches, say)
-    return [made, *made.others]
 
 
 def _made(

@@ -18,7 +18,7 @@ from edgevid.targets._profiles import device as find_device
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["build", "lowered", "offered", "open_here", "open_reference", "written"]
+__all__ = ["build", "check_form", "lowered", "offered", "open_here", "open_reference", "written"]
 
 
 def lowered(graph: ir.Model, batch: int, request: Plan) -> tuple[str, ir.Model]:
@@ -49,6 +49,21 @@ def offered(graph: ir.Model, batch: int, request: Plan) -> tuple[str, ...]:
     names = capability.lowerings if batch == 1 else capability.batch_lowerings
     first = targets.find(device.target).default_lowering(graph, device, request.precision, batch)
     return tuple(dict.fromkeys((first, *names)))
+
+
+def check_form(graph: ir.Model, request: Plan) -> None:
+    """Raise `LoweringError` if the lowering that is asked for is one of networks without a shift."""
+    from edgevid.graph.shift_op import shift_nodes
+
+    count = len(shift_nodes(graph))
+    capability = request.capability
+    shifting = {"auto", *capability.lowerings, *capability.batch_lowerings}
+    if count and request.lowering not in shifting:
+        raise LoweringError(
+            f"{request.lowering!r} is a form of networks without a shift, and this one has {count}",
+            where="--lowering",
+            fix=f"auto, {', '.join(sorted(shifting - {'auto'}))}",
+        )
 
 
 def written(graph: ir.Model, name: str) -> ir.Model:

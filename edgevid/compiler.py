@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import edgevid
 from edgevid.batches import compile_batches
-from edgevid.build import open_here, open_reference
+from edgevid.build import check_form, open_here, open_reference
 from edgevid.bundle import Bundle, check_place, new_bundle, save_expectation, seal, sha256
 from edgevid.contract import RunSettings, Tuning
 from edgevid.errors import ConfigError
@@ -64,7 +64,7 @@ def compile_checkpoint(
         output: where the bundle goes; an older bundle there is replaced in one step.
         device: a profile's name, see ``edgevid devices``.
         precision: fp32, bf16, fp16 or int8, as the device has it.
-        lowering: of the shift, or ``auto`` for the device's default.
+        lowering: of the shift, or ``auto`` for the fastest one where that can be measured.
         batches: one artifact for each, or one for all where the device's target holds that.
         settings: threads, streams and hint that are written into the bundle.
         int8: what int8 needs: clips to calibrate with, or a table of ranges.
@@ -113,6 +113,7 @@ def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
     from edgevid.graph.prelude import with_uint8_clips
 
     graph = with_uint8_clips(source.graph(1), source.normalization)
+    check_form(graph, request)
     say("running the float32 reference and its negative controls")
     golden = choose_golden(graph, open_reference, request.precision)
     recipe = _recipe(draft, graph, source, request, say)

@@ -177,9 +177,18 @@ class ChoiceRecord(_Record):
     verdict: str
     tried: list[TriedRecord]
 
+    def without(self, name: str, reason: str, chosen: str) -> ChoiceRecord:
+        """``name`` turned out not to hold, and ``chosen`` stands in its place."""
+        changes: dict[str, dict[str, str]] = {
+            name: {"state": "rejected", "reason": reason},
+            chosen: {"state": "chosen"},
+        }
+        tried = [one.model_copy(update=changes.get(one.name, {})) for one in self.tried]
+        return self.model_copy(update={"chosen": chosen, "tried": tried})
+
     def ranked(self) -> list[str]:
         """The chosen lowering, then the other timed ones from fast to slow."""
-        timed = [one for one in self.tried if one.milliseconds is not None and one.name != self.chosen]
+        timed = [one for one in self.tried if one.state == "slower"]
         key = {one.name: (one.ratio is None, one.ratio or one.milliseconds or 0.0) for one in timed}
         return [self.chosen, *sorted(key, key=lambda name: key[name])]
 

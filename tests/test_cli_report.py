@@ -39,7 +39,7 @@ def test_report_writes_every_format_and_names_what_is_wrong(invoke, save, tmp_pa
     assert code == 0
     assert sorted(path.name for path in out.iterdir()) == ["png", "r.csv", "r.html", "r.md"]
     assert "host-fp32-batch0.json: INVALID: the machine was under load" in text
-    assert "not measured: tx2, fp32, batch 1, proportion 1/4: no such device" in text
+    assert "not measured: tsm-resnet50 on tx2, fp32, batch 1, proportion 1/4: no such device" in text
     assert "written: " in text
     assert "<!doctype html>" in (out / "r.html").read_text()
 
@@ -89,6 +89,38 @@ def test_diff_of_what_cannot_be_compared_fails_a_gate(invoke, save):
     code, text = invoke("diff", old, new, "--fail", "5%")
     assert code == 1
     assert "FAILED: nothing can be compared" in text
+
+
+def test_diff_of_sweeps_fails_when_another_lowering_was_chosen_and_is_slower(invoke, save):
+    old = save("old.json", made.sweep_result(seed=1, plain=None))
+    better = made.sweep_result(seed=2, plain=None, lowerings=("fused_axis_pad",))
+    assert invoke("diff", old, save("same.json", better), "--fail", "5%")[0] == 0
+    better_names = [variant.name for variant in better.variants if variant.name.startswith("p = ")]
+    slower = better.model_copy(update={"runs": tuple(a_fifth_slower(run, better_names) for run in better.runs)})
+    code, text = invoke("diff", old, save("new.json", slower), "--fail", "5%")
+    assert code == 1
+    assert "FAILED: slower by more than 5 %: p = 1/8, as chosen, p = 1/4, as chosen" in text
+    assert "not in the new result" not in text
+
+
+def a_fifth_slower(run, names):
+    slow = {
+        name: run.samples[name].model_copy(
+            update={"wall_ns": tuple(round(1.2 * ns) for ns in run.samples[name].wall_ns)}
+        )
+        for name in names
+    }
+    return run.model_copy(update={"samples": {**run.samples, **slow}})
+
+
+def test_diff_fails_a_gate_when_a_network_is_gone(invoke, save):
+    old = save("old.json", made.result({"a": 10.0, "gone": 20.0}, seed=1))
+    new = save("new.json", made.result({"a": 10.0}, seed=2))
+    assert invoke("diff", old, new)[0] == 0
+    code, text = invoke("diff", old, new, "--fail", "5%")
+    assert code == 1
+    assert "FAILED: not in the new result: gone" in text
+    assert invoke("diff", new, old, "--fail", "5%")[0] == 0
 
 
 @pytest.mark.parametrize("text", ["much", "5 percent", "-1%", "100%", "nan", "inf", "%"])

@@ -34,6 +34,12 @@ class Row:
     network: Network | None
 
     @property
+    def model(self) -> str:
+        """Of the sweep that it is part of: variants of all sweeps have the same names; empty for others."""
+        parameters = self.measured.result.parameters
+        return str(parameters.get("model", "")) if parameters.get("kind") == "overhead" else ""
+
+    @property
     def percentile(self) -> float | None:
         """Milliseconds that 99 % of the runs do not exceed; ``None`` for too few samples."""
         return next((each.value for each in self.summary.percentiles if each.q == 99), None)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgevid.bench.report.accuracy import Accuracies
 from edgevid.bench.report.measured import Measured
+from edgevid.bench.report.overhead import Proportion
 from edgevid.bench.results import SCHEMA_VERSION, Result
 from edgevid.bench.storage import load_result
-from edgevid.errors import BenchmarkError
+from edgevid.errors import BenchmarkError, ConfigError
 
 __all__ = ["Hole", "Material", "read_material", "read_result"]
 
@@ -29,20 +31,28 @@ _KINDS = {
 
 
 class Hole(BaseModel):
-    """A point of a sweep that was not measured, and why."""
+    """A point of a sweep that was not measured, and why. ``model`` is said once for the whole sweep."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    model: str = ""
     device: str
     precision: str
     batch: int
-    proportion: str
+    proportion: Proportion
     state: Literal["done", "failed", "missing"]
     reason: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.device}, {self.precision}, batch {self.batch}, proportion {self.proportion}"
-        return f"{where}: {self.reason or self.state}"
+        where = f"{self.model} on {self.device}, {self.precision}, batch {self.batch}"
+        return f"{where}, proportion {self.proportion}: {self.reason or self.state}"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    model: str
+    points: list[Hole]
 
 
 @dataclass(frozen=True)
@@ -75,17 +85,17 @@ def read_material(paths: Sequence[Path]) -> Material:
     results: list[Measured] = []
     accuracies: list[Accuracies] = []
     holes: list[Hole] = []
-    for path in _files(paths):
+    for path, name in _files(paths):
         document = _document(path)
         if _is_sweep(document):
             holes += _holes(document, path)
         elif _is_comparison(document):
-            found = _accuracies(document, path)
+            found = _accuracies(document, path, name)
             accuracies.append(found)
             if found.latency is not None:
-                results.append(Measured(_inner_result(found.latency, path), path.name))
+                results.append(Measured(_inner_result(found.latency, path), name))
         else:
-            results.append(Measured(_result(document, path), path.name))
+            results.append(Measured(_result(document, path), name))
     if not (results or accuracies or holes):
         raise BenchmarkError("there is nothing to report", where=", ".join(map(str, paths)), fix=_GIVE)
     return Material(tuple(results), tuple(accuracies), tuple(holes))
@@ -102,8 +112,8 @@ def read_result(path: Path) -> Result:
     return _result(_document(path), path)
 
 
-def _files(paths: Iterable[Path]) -> list[Path]:
-    """Each file once; of a sweep's folder its record first."""
+def _files(paths: Iterable[Path]) -> list[tuple[Path, str]]:
+    """Each file once with a name of its own; of a sweep's folder its record first."""
     found: dict[Path, Path] = {}
     for path in paths:
         inside = [path]
@@ -114,7 +124,20 @@ def _files(paths: Iterable[Path]) -> list[Path]:
                 raise BenchmarkError(f"this is {what}", where=path, fix=_GIVE)
         for file in inside:
             found.setdefault(file.resolve(), file)
-    return list(found.values())
+    names = _own_names(list(found))
+    return [(file, names[place]) for place, file in found.items()]
+
+
+def _own_names(places: Sequence[Path]) -> dict[Path, str]:
+    """As many of the last folders before the name as no other file shares: mostly none."""
+    found: dict[Path, str] = {}
+    depth = 1
+    while len(found) < len(places):
+        ends = {place: "/".join(place.parts[-depth:]) for place in places}
+        count = Counter(ends.values())
+        found |= {place: end for place, end in ends.items() if count[end] == 1 and place not in found}
+        depth += 1
+    return found
 
 
 def _document(path: Path) -> Any:
@@ -170,9 +193,9 @@ def _other_kind(document: Any) -> str:
     return next((what for key, what in _KINDS.items() if key in keys), "")
 
 
-def _accuracies(document: dict[str, Any], path: Path) -> Accuracies:
+def _accuracies(document: dict[str, Any], path: Path, name: str) -> Accuracies:
     try:
-        return Accuracies.model_validate({**document, "file": path.name})
+        return Accuracies.model_validate({**document, "file": name})
     except ValidationError as error:
         raise _damaged("the comparison", error, path) from error
 
@@ -187,23 +210,28 @@ def _inner_result(document: dict[str, Any], path: Path) -> Result:
         )
     try:
         return Result.model_validate({**document, "schema_version": SCHEMA_VERSION})
-    except ValidationError as error:
+    except (ValidationError, ConfigError) as error:
         raise _damaged("the latency of the comparison", error, path) from error
 
 
 def _holes(document: dict[str, Any], path: Path) -> list[Hole]:
     try:
-        found = TypeAdapter(list[Hole]).validate_python(document.get("points"))
+        record = _Record.model_validate(document)
     except ValidationError as error:
         raise _damaged("the record of the sweep", error, path) from error
-    return [hole for hole in found if hole.state != "done"]
+    return [
+        hole.model_copy(update={"model": record.model}) for hole in record.points if hole.state != "done"
+    ]
 
 
-def _damaged(what: str, error: ValidationError, path: Path) -> BenchmarkError:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+def _damaged(what: str, error: ValidationError | ConfigError, path: Path) -> BenchmarkError:
+    if isinstance(error, ConfigError):
+        key, problem = error.where or "", error.what
+    else:
+        first = error.errors()[0]
+        key, problem = ".".join(str(part) for part in first["loc"]), first["msg"]
     return BenchmarkError(
-        f"{what} is damaged: {first['msg']}",
+        f"{what} is damaged: {problem}",
         where=f"{path}, {key}" if key else path,
         fix="it was edited or cut off; run the command that wrote it again",
     )

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from edgevid.bench.claims import paired_ratio
 from edgevid.bench.report.measured import Measured
@@ -23,6 +23,7 @@ __all__ = [
     "Baseline",
     "Cost",
     "Curve",
+    "Proportion",
     "Sweep",
     "sweep_of",
     "sweeps_of",
@@ -31,6 +32,9 @@ __all__ = [
 Baseline = Literal["default", "best"]
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 """Networks without a shift: as it is run by default, and the fastest one."""
+
+Proportion = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(/[1-9][0-9]{0,8})?$")]
+"""Share of the channels that move, as ``1/4``: whatever fits can be counted with as a fraction."""
 
 PAPER: dict[str, dict[str, float]] = {
     "paper, P100": {"1/8": 0.03, "1": 0.124},
@@ -49,7 +53,7 @@ class _Point(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     variant: str
-    proportion: str
+    proportion: Proportion
     used: float
     lowering: str
     role: Literal["shift", "no shift", "plain export"]
@@ -171,7 +175,7 @@ def sweep_of(measured: Measured) -> Sweep | None:
     """The overheads that a result holds; ``None`` if it is not of a sweep, or no round of it was finished.
 
     Raises:
-        BenchmarkError: its list of points is damaged.
+        BenchmarkError: its list of points is damaged, or one of them has no samples.
     """
     result = measured.result
     if result.parameters.get("kind") != "overhead" or not any(run.rounds for run in result.runs):
@@ -180,7 +184,7 @@ def sweep_of(measured: Measured) -> Sweep | None:
     try:
         given = _Parameters.model_validate(result.parameters)
         costs = [_cost(measured, point, given.default, given.best) for point in given.points]
-    except (ValidationError, KeyError, ValueError) as error:
+    except (ValidationError, KeyError) as error:
         raise BenchmarkError(
             f"the points of the sweep are damaged: {error}",
             where=measured.file,
@@ -191,10 +195,13 @@ def sweep_of(measured: Measured) -> Sweep | None:
 
 
 def _cost(measured: Measured, point: _Point, default: str, best: str) -> Cost:
-    Fraction(point.proportion)
     milliseconds = measured.summary[point.variant].wall_ms
     if milliseconds is None:
-        raise ValueError(f"{point.variant!r} has no samples")
+        raise BenchmarkError(
+            f"{point.variant!r} of the sweep has no samples",
+            where=measured.file,
+            fix="the file is damaged; run edgevid overhead again",
+        )
     return Cost(
         **point.model_dump(),
         milliseconds=milliseconds,

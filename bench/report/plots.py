@@ -99,7 +99,7 @@ def _drawn(material: Material) -> Iterator[Drawing]:
 def _of(
     kind: Kind, ending: str, caption: str, measured: Measured, figure: Figure, about: str = ""
 ) -> Drawing:
-    words = re.sub(r"[^A-Za-z0-9]+", "-", Path(measured.file).stem).strip("-").lower()
+    words = re.sub(r"[^A-Za-z0-9]+", "-", measured.file.removesuffix(".json")).strip("-").lower()
     caption = f"{caption} {measured.marks}".rstrip()
     title = f"{about or measured.result.title}: {caption[0].lower()}{caption[1:]}"
     return Drawing(kind, f"{kind}-{words}-{ending}", caption, title, measured, figure)

@@ -81,7 +81,7 @@ def headline_table(rows: Sequence[Row]) -> Table:
         is_baseline = row.record.role == "baseline"
         found.append(
             (
-                _name(row.measured, row.record.name),
+                _name(row.measured, row.record.name, row.model),
                 _milliseconds(summary.wall_ms),
                 Cell("baseline", 0.0) if is_baseline else _over(summary.wall_ratio),
                 _number(row.percentile),
@@ -116,6 +116,7 @@ def holes_table(holes: Sequence[Hole]) -> Table:
     """What a sweep lacks."""
     rows = tuple(
         (
+            Cell(hole.model),
             Cell(hole.device),
             Cell(hole.precision),
             Cell(str(hole.batch), hole.batch),
@@ -125,8 +126,8 @@ def holes_table(holes: Sequence[Hole]) -> Table:
         )
         for hole in holes
     )
-    headings = ("device", "precision", "batch", "proportion", "state", "reason")
-    return Table(headings, rows, frozenset({"device", "precision", "state", "reason"}))
+    headings = ("model", "device", "precision", "batch", "proportion", "state", "reason")
+    return Table(headings, rows, frozenset({"model", "device", "precision", "state", "reason"}))
 
 
 def accuracy_table(found: Accuracies) -> Table:

@@ -53,18 +53,6 @@ class Candidates:
         """A session of a compiled candidate."""
         return targets.find(artifact.target).open(artifact)
 
-    def fault(self, session: Session) -> str:
-        """Why an open candidate must not be timed; empty if it may.
-
-        It computes something else, or some of its layers are float though they were to be int8. Slow
-        kernels are no fault by themselves: see `slow_layers`.
-        """
-        wrong = self.check(session)
-        if wrong:
-            return wrong
-        unexpected = unexpected_layers(session.layers(), self.precision, self.float_layers)
-        return f"not in {self.precision}: {_listed(unexpected)}" if unexpected else ""
-
 
 def held_to(expected: Expectation, precision: Precision) -> Callable[[Session], str]:
     """A check of a session's logits of some clips."""
@@ -97,9 +85,3 @@ def slow_layers(layers: Collection[Layer]) -> Counter[str]:
 def _is_slow(layer: Layer) -> bool:
     # brgemm is the name of a fast family of kernels.
     return "brgemm" not in layer.kernel.lower()
-
-
-def _listed(names: Collection[str]) -> str:
-    shown = list(names)[:3]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")

@@ -17,7 +17,7 @@ from edgevid.bench.processes import compare_in_processes
 from edgevid.bench.results import Result
 from edgevid.bench.settings import Settings
 from edgevid.bench.statistics import median
-from edgevid.choose.candidates import Candidates, slow_layers
+from edgevid.choose.candidates import Candidates, slow_layers, unexpected_layers
 from edgevid.contract import Artifact, Session
 from edgevid.errors import EdgevidError, LoweringError
 from edgevid.manifest import ChoiceRecord, TriedRecord
@@ -46,11 +46,22 @@ class _Entrant:
         artifact: compiled.
         seconds: the least of a few runs.
         slow: its slow kernels.
+        unexpected: layers of an int8 network that it computes in float.
     """
 
     artifact: Artifact
     seconds: float
     slow: Counter[str]
+    unexpected: tuple[str, ...]
+
+    @property
+    def faults(self) -> str:
+        """What speaks against it, in words."""
+        parts = [f"{count} x {kernel}" for kernel, count in self.slow.items()]
+        told = [f"slow kernels: {', '.join(parts)}"] if parts else []
+        if self.unexpected:
+            told.append(f"not in int8: {_listed(self.unexpected)}")
+        return "; ".join(told)
 
 
 def measure(candidates: Candidates, machine: str, say: Callable[[str], None]) -> ChoiceRecord:
@@ -68,7 +79,7 @@ def measure(candidates: Candidates, machine: str, say: Callable[[str], None]) ->
                 entrants[name] = _enter(candidates, name, Path(place) / str(number))
             except EdgevidError as error:
                 tried[name] = TriedRecord(name=name, state="rejected", reason=error.what)
-        rejected = _without_slow_kernels(entrants)
+        rejected = _without_faults(entrants)
         tried.update(rejected)
         if not entrants:
             reasons = "; ".join(f"{name}: {record.reason}" for name, record in tried.items())
@@ -83,10 +94,11 @@ def _enter(candidates: Candidates, name: str, folder: Path) -> _Entrant:
     folder.mkdir()
     artifact = candidates.build(name, folder)
     with candidates.open(artifact) as session:
-        fault = candidates.fault(session)
-        if fault:
-            raise LoweringError(fault, where=name)
-        return _Entrant(artifact, _least_seconds(session), slow_layers(session.layers()))
+        if wrong := candidates.check(session):
+            raise LoweringError(wrong, where=name)
+        layers = session.layers()
+        unexpected = unexpected_layers(layers, candidates.precision, candidates.float_layers)
+        return _Entrant(artifact, _least_seconds(session), slow_layers(layers), tuple(unexpected))
 
 
 def _least_seconds(session: Session) -> float:
@@ -99,19 +111,26 @@ def _least_seconds(session: Session) -> float:
     return min(found)
 
 
-def _without_slow_kernels(entrants: dict[str, _Entrant]) -> dict[str, TriedRecord]:
-    """Take out those with more slow kernels than the network can do with; tiny ones may need some."""
-    fewest = min((entrant.slow.total() for entrant in entrants.values()), default=0)
+def _without_faults(entrants: dict[str, _Entrant]) -> dict[str, TriedRecord]:
+    """Take out those with more slow kernels, or more unexpected float layers, than the network can do with.
+
+    Tiny or grouped convolutions may have nothing better in any form.
+    """
+    slow = min((entrant.slow.total() for entrant in entrants.values()), default=0)
+    unexpected = min((len(entrant.unexpected) for entrant in entrants.values()), default=0)
     rejected = {}
     for name, entrant in list(entrants.items()):
-        if entrant.slow.total() > fewest:
-            listed = ", ".join(f"{count} x {kernel}" for kernel, count in entrant.slow.items())
-            reason = f"slow kernels: {listed}"
+        if entrant.slow.total() > slow or len(entrant.unexpected) > unexpected:
             rejected[name] = TriedRecord(
-                name=name, state="rejected", milliseconds=1e3 * entrant.seconds, reason=reason
+                name=name, state="rejected", milliseconds=1e3 * entrant.seconds, reason=entrant.faults
             )
             del entrants[name]
     return rejected
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 def _finalists(entrants: dict[str, _Entrant]) -> list[str]:
@@ -125,13 +144,16 @@ def _finalists(entrants: dict[str, _Entrant]) -> list[str]:
 def _timed(candidates: Candidates, entrants: dict[str, _Entrant]) -> Result:
     a_round = sum(entrant.seconds for entrant in entrants.values())
     rounds = min(max(round(_LAST_HEAT_SECONDS / a_round), _FEWEST_ROUNDS), _MOST_ROUNDS)
-    return compare_in_processes(
+    result = compare_in_processes(
         factory_of({name: entrant.artifact for name, entrant in entrants.items()}),
         Settings(rounds=rounds, warmup=2, budget_seconds=_BUDGET_SECONDS),
         title="lowerings of the shift",
         device=candidates.device.title,
         parameters={"precision": candidates.precision, "batch": candidates.batch},
     )
+    if result.status == "interrupted":
+        raise KeyboardInterrupt
+    return result
 
 
 def _record(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,29 @@ from edgevid.disk import write_text
 from edgevid.errors import ConfigError
 from edgevid.manifest import ChoiceRecord
 
-__all__ = ["GENERATION", "Situation", "Store", "Stored", "shipped", "user_store"]
+__all__ = ["GENERATION", "Situation", "Store", "Stored", "kernel_isa", "shipped", "user_store"]
 
 _UNDER_LOAD = timedelta(days=1)
 
 GENERATION = 1
 """Of the lowerings: what was measured with others says nothing of these."""
+
+
+_FLOAT = frozenset({"avx2", "avx512f"})
+_KERNEL_ISA = {
+    "bf16": _FLOAT | {"avx512_bf16", "amx_bf16"},
+    "int8": _FLOAT | {"avx512_vnni", "avx_vnni", "amx_int8"},
+}
+
+
+def kernel_isa(isa: Collection[str], precision: str) -> tuple[str, ...]:
+    """Of a device's instruction sets those that a runtime's kernels of a precision are written for, sorted.
+
+    Without those that are switched off by oneDNN's environment variables.
+    """
+    wanted = _KERNEL_ISA.get(precision, _FLOAT)
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA", "")
+    return (*sorted(wanted.intersection(isa)), *([f"at most {limit.lower()}"] if limit else []))
 
 
 class Situation(BaseModel):
@@ -34,10 +51,11 @@ class Situation(BaseModel):
     Attributes:
         network: of `edgevid.choose.key.network_key`.
         target: the runtime's name.
-        isa: instruction sets of the device's profile that matter, sorted.
+        isa: instruction sets that decide the kernels, see `kernel_isa`.
         machine: the processor it was measured on.
         runtime: with its version.
-        precision, batch, threads: as compiled; threads of None are the runtime's own number.
+        precision, batch, threads, streams, hint: as compiled; threads of None are the runtime's own number.
+        cpus: that this process may use.
         generation: of the lowerings.
     """
 
@@ -51,11 +69,14 @@ class Situation(BaseModel):
     precision: str
     batch: int
     threads: int | None
+    streams: int | None
+    hint: str
+    cpus: int
     generation: int = GENERATION
 
     def elsewhere(self) -> dict[str, Any]:
         """What must be the same for a choice of another machine to serve as a default."""
-        return self.model_dump(exclude={"machine", "runtime"})
+        return self.model_dump(exclude={"machine", "runtime", "threads", "streams", "hint", "cpus"})
 
 
 class Stored(BaseModel):
@@ -79,17 +100,21 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def find(self, situation: Situation) -> ChoiceRecord | None:
-        """What was measured in exactly this situation."""
+    def find(self, situation: Situation, *, valid: bool = False) -> ChoiceRecord | None:
+        """What was measured in exactly this situation; only on an idle machine if ``valid`` is asked for."""
         found = _read(self._path(situation))
-        return found.choice if found and found.situation == situation and found.holds else None
+        if found is None or found.situation != situation or not found.holds:
+            return None
+        return None if valid and found.choice.verdict != "VALID" else found.choice
 
     def like(self, situation: Situation) -> ChoiceRecord | None:
-        """What was measured for the same network on another machine with the same instruction sets."""
-        for found in self.all():
-            if found.situation.elsewhere() == situation.elsewhere():
-                return found.choice
-        return None
+        """What was measured for the same network on another machine with the same instruction sets.
+
+        With as many threads, if that is there.
+        """
+        found = [one for one in self.all() if one.situation.elsewhere() == situation.elsewhere()]
+        found.sort(key=lambda one: one.situation.threads != situation.threads)
+        return found[0].choice if found else None
 
     def all(self) -> Iterator[Stored]:
         """Every file that can be read, by name."""

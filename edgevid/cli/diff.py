@@ -23,8 +23,8 @@ def diff(
 
     A variant is worse or improved if the whole 95 % interval of its change is beyond what the
     baselines differ from themselves. Exit status: 1 if one is surely slower by more than --fail
-    (the whole interval is above it), if --fail is given and nothing can be compared, or on an
-    error; 0 otherwise.
+    (the whole interval is above it), if --fail is given and one is gone or none can be compared, or on an
+    error; 0 otherwise. Of sweeps the lowerings as chosen are compared too.
     """
     from edgevid import show
     from edgevid.bench.diff import diff as difference_of
@@ -40,6 +40,8 @@ def diff(
     slower = [change.name for change in found.changes if change.exceeds(limit)]
     if slower:
         console.print(f"FAILED: slower by more than {100 * limit:.4g} %: {', '.join(slower)}", markup=False)
-    elif not found.comparable:
+    if found.missing:
+        console.print(f"FAILED: not in the new result: {', '.join(found.missing)}", markup=False)
+    if not found.comparable:
         console.print("FAILED: nothing can be compared", markup=False)
-    raise typer.Exit(1 if slower or not found.comparable else 0)
+    raise typer.Exit(1 if slower or found.missing or not found.comparable else 0)

@@ -7,7 +7,7 @@ of several frames fills a processor as well as a batch of clips does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -16,12 +16,12 @@ from onnx_ir import tape
 __all__ = ["compute_clips_apart"]
 
 
-def compute_clips_apart(model: ir.Model) -> bool:
+def compute_clips_apart(model: ir.Model, begins: Sequence[ir.Value]) -> bool:
     """Write, in place, each region on volumes once a clip.
 
     Requires:
-        What `edgevid.graph.volume.frames_to_volume` made: regions that begin at a Transpose to
-        ``[N,C,T,H,W]`` and end at means over rows and columns; static shapes.
+        What `edgevid.graph.volume.frames_to_volume` made, and the volumes ``[N,C,T,H,W]`` that it
+        returned: regions that end at means over rows and columns; static shapes.
 
     Ensures:
         The same numbers at every output; inside the regions N is 1. One clip is not touched.
@@ -29,10 +29,9 @@ def compute_clips_apart(model: ir.Model) -> bool:
     Returns:
         Whether there was a batch to be taken apart.
     """
-    begins = [node for node in model.graph if _begins_volume(node)]
     inside: dict[ir.Node, None] = {}
     ends: list[ir.Node] = []
-    volumes = {node.outputs[0] for node in begins}
+    volumes = set(begins)
     for node in model.graph:
         if any(value in volumes for value in node.inputs):
             if node.op_type == "ReduceMean":
@@ -40,11 +39,11 @@ def compute_clips_apart(model: ir.Model) -> bool:
             else:
                 inside[node] = None
                 volumes.update(node.outputs)
-    clips = {_first_axis(value) for value in volumes}
+    clips = {_first_axis(value) for value in begins}
     if len(clips) != 1 or clips == {1}:
         return False
     (count,) = clips
-    parts = {begin.outputs[0]: _split(model.graph, begin, count) for begin in begins}
+    parts = {begin: _split(model.graph, begin, count) for begin in begins}
     copies: list[dict[ir.Value, ir.Value]] = []
     steps: list[ir.Node] = []
     for clip in range(count):
@@ -58,11 +57,6 @@ def compute_clips_apart(model: ir.Model) -> bool:
     return True
 
 
-def _begins_volume(node: ir.Node) -> bool:
-    """The Transpose of frames to a volume."""
-    return node.op_type == "Transpose" and list(node.attributes.get_ints("perm", ())) == [0, 2, 1, 3, 4]
-
-
 def _first_axis(value: ir.Value) -> int:
     assert value.shape is not None
     size = value.shape[0]
@@ -70,8 +64,9 @@ def _first_axis(value: ir.Value) -> int:
     return size
 
 
-def _split(graph: ir.Graph, begin: ir.Node, count: int) -> list[ir.Value]:
-    volume = begin.outputs[0]
+def _split(graph: ir.Graph, volume: ir.Value, count: int) -> list[ir.Value]:
+    begin = volume.producer()
+    assert begin is not None
     assert volume.shape is not None
     sizes = _initializer(graph, f"{volume.name}.clips", np.ones(count, np.int64))
     pieces = [

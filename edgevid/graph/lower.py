@@ -109,8 +109,7 @@ def lower_plain(model: ir.Model, name: str) -> ir.Model:
     if form not in PLAIN_FORMS:
         raise LoweringError(f"unknown form {name!r}", fix=f"one of {', '.join(PLAIN_FORMS)}")
     if form == "volume":
-        frames_to_volume(plain)
-        compute_clips_apart(plain)
+        compute_clips_apart(plain, frames_to_volume(plain))
         decimate_pointwise(plain)
         passes.ShapeInferencePass()(plain)
     return plain
@@ -180,8 +179,7 @@ def _pad(writer: Writer, value: ir.Value, spec: ShiftSpec) -> ir.Value:
 
 
 def _split_in_volumes(model: ir.Model, write: WriteShift) -> None:
-    frames_to_volume(model)
-    compute_clips_apart(model)
+    compute_clips_apart(model, frames_to_volume(model))
     split_convolutions(model, write)
     decimate_pointwise(model)
 

@@ -27,7 +27,7 @@ _ELEMENTWISE = frozenset(
 )
 
 
-def frames_to_volume(model: ir.Model) -> bool:
+def frames_to_volume(model: ir.Model) -> tuple[ir.Value, ...]:
     """Rewrite, in place, every region of ``model`` that works on the stacked frames of clips.
 
     A region begins at a Reshape from ``[N,T,C,H,W]`` to ``[N*T,C,H,W]`` and ends at the means
@@ -42,7 +42,7 @@ def frames_to_volume(model: ir.Model) -> bool:
         ``[N,C,T,H,W]``, its shifts have `Layout.VOLUME`, and nothing outside it changes.
 
     Returns:
-        Whether there was such a region.
+        The volumes that the regions begin with; none if there was no such region.
 
     Raises:
         LoweringError: an operation of a region cannot be rewritten; the message names it, and
@@ -52,7 +52,7 @@ def frames_to_volume(model: ir.Model) -> bool:
     for node in list(model.graph):
         regions.visit(node)
     attach_functions(model)
-    return bool(regions.segments)
+    return tuple(regions.begins)
 
 
 class _Regions:
@@ -61,6 +61,7 @@ class _Regions:
     def __init__(self, model: ir.Model) -> None:
         self.graph = model.graph
         self.segments: dict[ir.Value, int] = {}
+        self.begins: list[ir.Value] = []
         self._widened: dict[ir.Value, ir.Value] = {}
 
     def visit(self, node: ir.Node) -> None:
@@ -120,6 +121,7 @@ class _Regions:
         ir.convenience.replace_nodes_and_values(self.graph, node, [node], steps.nodes, [output], [volume])
         volume.shape = ir.Shape([clips, channels, segments, rows, columns])
         self.segments[volume] = segments
+        self.begins.append(volume)
 
 
 def _fuses_time(node: ir.Node) -> bool:

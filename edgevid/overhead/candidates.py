@@ -194,6 +194,7 @@ def _ranked(shop: _Workshop, network: Variants, proportion: Fraction, names: Seq
             check=lambda session: "",
         ),
         shop.say,
+        valid=True,
     )
     if choice is None:
         return names

@@ -53,10 +53,12 @@ def test_the_hottest_plausible_sensor_counts(machine):
     assert Sensors(root).celsius() == 61.5
 
 
-def test_energy_is_summed_over_packages_but_not_over_their_parts_too(machine):
-    root = machine({f"{RAPL}/intel-rapl:{name}/energy_uj": 1_000_000 for name in ("0", "1", "0:0")})
+def test_energy_is_summed_over_packages_but_not_over_their_parts_nor_the_platform_too(machine):
+    zones = {"0": "package-0\n", "1": "package-1\n", "2": "psys\n", "0:0": "core\n"}
+    root = machine({f"{RAPL}/intel-rapl:{zone}/name": name for zone, name in zones.items()})
+    machine({f"{RAPL}/intel-rapl:{zone}/energy_uj": 1_000_000 for zone in zones})
     sensors = Sensors(root)
-    machine({f"{RAPL}/intel-rapl:{name}/energy_uj": 3_500_000 for name in ("0", "1", "0:0")})
+    machine({f"{RAPL}/intel-rapl:{zone}/energy_uj": 3_500_000 for zone in zones})
     assert sensors.joules() == 5.0
     assert sensors.joules() == 0.0
     assert "energy" not in " ".join(sensors.missing())
@@ -64,7 +66,13 @@ def test_energy_is_summed_over_packages_but_not_over_their_parts_too(machine):
 
 def test_a_counter_that_begins_anew_loses_nothing(machine):
     place = f"{RAPL}/intel-rapl:0"
-    root = machine({f"{place}/energy_uj": 9_000_000, f"{place}/max_energy_range_uj": 10_000_000})
+    root = machine(
+        {
+            f"{place}/name": "package-0",
+            f"{place}/energy_uj": 9_000_000,
+            f"{place}/max_energy_range_uj": 10_000_000,
+        }
+    )
     sensors = Sensors(root)
     machine({f"{place}/energy_uj": 1_000_000})
     assert sensors.joules() == 2.0

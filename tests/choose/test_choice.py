@@ -3,9 +3,11 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from edgevid import batches as batches_module
 from edgevid import targets
 from edgevid.build import build, offered, written
 from edgevid.choose import choice as choice_module
+from edgevid.choose import measure as measure_module
 from edgevid.choose import store as store_module
 from edgevid.choose.candidates import Candidates, slow_layers, unexpected_layers
 from edgevid.choose.choice import choose, situation_of
@@ -14,7 +16,7 @@ from edgevid.choose.ship import main as ship
 from edgevid.choose.store import Store, user_store
 from edgevid.compiler import compile_checkpoint
 from edgevid.contract import Layer, Normalization, RunSettings
-from edgevid.errors import LoweringError
+from edgevid.errors import LoweringError, VerificationError
 from edgevid.graph.export import export
 from edgevid.graph.prelude import with_uint8_clips
 from edgevid.manifest import ChoiceRecord, TriedRecord
@@ -112,9 +114,16 @@ def test_what_was_measured_before_is_not_measured_again(graph, request_):
 
 @pytest.mark.parametrize(
     "changed",
-    [{"runtime": "openvino 1"}, {"batch": 2}, {"precision": "bf16"}, {"settings": RunSettings(threads=2)}],
+    [
+        {"runtime": "openvino 1"},
+        {"batch": 2},
+        {"precision": "bf16"},
+        {"settings": RunSettings(threads=2)},
+        {"settings": RunSettings(threads=1, streams=1)},
+        {"settings": RunSettings(threads=1, hint="throughput")},
+    ],
 )
-def test_another_version_batch_precision_or_number_of_threads_is_another_situation(graph, request_, changed):
+def test_another_version_batch_precision_or_setting_is_another_situation(graph, request_, changed):
     given = candidates(graph, request_)
     user_store().add(situation_of(given), record())
     assert user_store().find(situation_of(given)) is not None
@@ -137,6 +146,54 @@ def test_what_was_measured_under_load_holds_for_a_day(graph, request_, monkeypat
     assert user_store().find(situation) is not None
 
 
+def test_what_was_measured_under_load_is_not_for_claims(graph, request_):
+    situation = situation_of(candidates(graph, request_))
+    user_store().add(situation, record(verdict="INVALID: the machine was under load"))
+    assert user_store().find(situation, valid=True) is None
+    user_store().add(situation, record())
+    assert user_store().find(situation, valid=True) is not None
+
+
+def test_instructions_that_are_switched_off_make_another_situation(graph, request_, monkeypatch):
+    situation = situation_of(candidates(graph, request_))
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert situation_of(candidates(graph, request_)) != situation
+
+
+def test_ctrl_c_while_it_is_timed_ends_it_and_keeps_nothing(graph, request_, monkeypatch):
+    real = measure_module.compare_in_processes
+
+    def interrupted(*arguments, **options):
+        result = real(*arguments, **options)
+        runs = tuple(run.model_copy(update={"status": "interrupted"}) for run in result.runs)
+        return result.model_copy(update={"runs": runs})
+
+    monkeypatch.setattr(measure_module, "compare_in_processes", interrupted)
+    given = candidates(graph, request_)
+    with pytest.raises(KeyboardInterrupt):
+        choose(given)
+    assert user_store().find(situation_of(given)) is None
+
+
+def test_float_layers_that_no_lowering_avoids_are_no_fault(graph, request_, monkeypatch):
+    more = "fused_pad"
+
+    def in_float(layers, precision, by_intent):
+        return ["a", "b"] if counted.pop() == more else ["a"]
+
+    counted = []
+
+    def building(name, folder):
+        counted.append(name)
+        return build(written(graph, name), name, 1, request_, folder)
+
+    monkeypatch.setattr(measure_module, "unexpected_layers", in_float)
+    found = choose(candidates(graph, request_, build=building))
+    reasons = {one.name: one.reason for one in found.tried if one.state == "rejected"}
+    assert reasons[more] == "not in int8: a, b"
+    assert "negative_pad" not in reasons
+
+
 def test_a_damaged_file_counts_as_absent(graph, request_):
     situation = situation_of(candidates(graph, request_))
     path = user_store().add(situation, record())
@@ -153,6 +210,22 @@ def test_a_shipped_choice_of_another_machine_names_that_machine(graph, monkeypat
     Store(tmp_path / "shipped").add(measured_at, record())
     found = choose(given)
     assert (found.source, found.machine, found.chosen) == ("shipped", "Some CPU", "fused_pad")
+
+
+def test_what_was_measured_on_this_machine_serves_a_xeon_with_the_same_instructions(
+    graph, request_, tmp_path
+):
+    here = situation_of(candidates(graph, replace(request_, device=with_avx512(request_.device))))
+    store = Store(tmp_path / "shipped")
+    store.add(here, record())
+    threads = RunSettings(threads=4)
+    for name, served in (("xeon-icelake", True), ("xeon-sapphirerapids", True), ("xeon-e5-2690", False)):
+        there = situation_of(candidates(graph, plan(name, "fp32", settings=threads)))
+        assert (store.like(there) is not None) == served, name
+
+
+def with_avx512(device):
+    return replace(device, isa=("avx", "avx2", "avx512f", "avx512bw", "f16c"))
 
 
 def test_a_shipped_choice_of_another_machine_is_none_for_this_one(graph, request_, monkeypatch, tmp_path):
@@ -214,6 +287,39 @@ def test_the_bundle_holds_the_choice_with_all_its_figures(tiny_checkpoint, tmp_p
     assert {one.name for one in artifact.choice.tried} == set(capability.lowerings)
     again = compile_checkpoint(tiny_checkpoint, tmp_path / "c", settings=RunSettings(threads=1))
     assert again.manifest.artifacts[0].choice.source == "measured before"
+
+
+def test_a_choice_that_does_not_hold_gives_way_to_the_next_and_the_bundle_says_so(
+    tiny_checkpoint, tmp_path, monkeypatch
+):
+    wrong, right = "fused_pad", "slice_concat"
+    tried = [
+        TriedRecord(name=wrong, state="chosen", milliseconds=1.0, ratio=0.9),
+        TriedRecord(name=right, state="slower", milliseconds=1.1, ratio=1.0),
+    ]
+    monkeypatch.setattr(choice_module, "choose", lambda *_: record(wrong, tried=tried))
+    proved = batches_module._proved
+
+    def failing(artifact, *others):
+        if artifact.lowering == wrong:
+            raise VerificationError("computes something else")
+        return proved(artifact, *others)
+
+    monkeypatch.setattr(batches_module, "_proved", failing)
+    bundle = compile_checkpoint(tiny_checkpoint, tmp_path / "b")
+    (artifact,) = bundle.manifest.artifacts
+    assert artifact.lowering == artifact.choice.chosen == right
+    assert {one.name: (one.state, one.reason) for one in artifact.choice.tried} == {
+        wrong: ("rejected", "computes something else"),
+        right: ("chosen", ""),
+    }
+
+
+def test_a_form_of_networks_without_a_shift_is_refused_before_anything_slow(tiny_checkpoint, tmp_path):
+    said = []
+    with pytest.raises(LoweringError, match="form of networks without a shift, and this one has"):
+        compile_checkpoint(tiny_checkpoint, tmp_path / "b", lowering="none", say=said.append)
+    assert not any("reference" in step for step in said)
 
 
 def test_a_lowering_that_is_named_is_taken_without_measuring(tiny_checkpoint, tmp_path):

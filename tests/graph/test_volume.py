@@ -5,6 +5,7 @@ from onnx_ir import tape
 from shift_graphs import exported, frames_and_logits, run_onnx
 
 from edgevid.errors import LoweringError
+from edgevid.graph.lower import lower_plain
 from edgevid.graph.shift_op import (
     DOMAIN,
     OPSET,
@@ -197,3 +198,15 @@ def test_a_convolution_with_a_computed_weight_is_refused():
 def test_an_output_that_still_holds_stacked_frames_is_refused():
     with pytest.raises(LoweringError, match="frames along its first axis"):
         frames_to_volume(stacked_graph(("Relu", [], {}), ends=None))
+
+
+def test_a_network_of_volumes_has_nothing_to_take_apart():
+    """It begins at the same Transpose, but works on volumes by itself."""
+    clips = ir.Value(name="clips", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape([2, 4, 3, 6, 6]))
+    steps = tape.Tape()
+    volume = steps.op("Transpose", [clips], {"perm": [0, 2, 1, 3, 4]})
+    pooled = steps.op("GlobalAveragePool", [volume])
+    pooled.shape, pooled.type = ir.Shape([2, 3, 1, 1, 1]), clips.type
+    graph = ir.Graph([clips], [pooled], nodes=steps.nodes, opset_imports={"": 20})
+    model = ir.Model(graph, ir_version=10)
+    assert [node.op_type for node in lower_plain(model, "volume").graph] == ["Transpose", "GlobalAveragePool"]

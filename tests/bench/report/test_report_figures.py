@@ -16,7 +16,7 @@ from edgevid.bench.report.plots import drawn, write_pictures
 from edgevid.bench.report.table import write_csv
 from edgevid.bench.report.tables import headline_table, layers_table, overhead_table, stages_table
 from edgevid.bench.report.text import command_line, interval, labelled, number, percent, shortened
-from edgevid.bench.results import LayerTime, VariantRecord
+from edgevid.bench.results import LayerTime, Samples, VariantRecord
 from edgevid.errors import BenchmarkError
 
 MANY = ("volume_split_conv@blocked", "fused_axis_pad")
@@ -82,6 +82,7 @@ def test_a_result_that_is_no_sweep_or_has_no_round_has_no_curves():
         {"best": "nobody"},
         {"points": [{"variant": "nobody", "proportion": "1", "used": 1, "lowering": "", "role": "shift"}]},
         {"points": [{"variant": "no shift", "proportion": "x", "used": 1, "lowering": "", "role": "shift"}]},
+        {"points": [{"variant": "no shift", "proportion": "1/0", "used": 1, "lowering": "", "role": "shift"}]},
         {"points": 5},
     ],
 )
@@ -90,6 +91,15 @@ def test_damaged_points_of_a_sweep_name_the_file(damage):
     result = result.model_copy(update={"parameters": {**result.parameters, **damage}})
     with pytest.raises(BenchmarkError, match="points of the sweep are damaged") as caught:
         sweep_of(measured(result))
+    assert caught.value.where == "bench.json"
+
+
+def test_a_variant_of_a_sweep_without_samples_names_the_file():
+    result = made.sweep_result()
+    samples = Samples(wall_ns=(), cpu_ns=())
+    runs = [run.model_copy(update={"samples": dict.fromkeys(run.samples, samples)}) for run in result.runs]
+    with pytest.raises(BenchmarkError, match="'no shift' of the sweep has no samples") as caught:
+        sweep_of(measured(result.model_copy(update={"runs": tuple(runs)})))
     assert caught.value.where == "bench.json"
 
 
@@ -146,6 +156,23 @@ def test_of_a_sweep_the_headline_shows_the_baselines_and_the_cheapest():
     names = [row.record.name for row in headline(Material((measured(made.sweep_result(lowerings=MANY)),)))]
     assert names[:3] == ["no shift", "no shift, none@blocked", "p = 1/8, volume_split_conv@blocked"]
     assert len(names) == 6
+
+
+def test_rows_of_two_sweeps_are_told_apart_by_the_file_and_by_the_model(tmp_path):
+    folders = []
+    for model in ("tsm-resnet50", "tsm-mobilenetv2"):
+        result = made.sweep_result()
+        other = result.model_copy(update={"parameters": {**result.parameters, "model": model}})
+        folders.append(made.write_sweep(tmp_path / model, other))
+    material = read_material(folders)
+    table = headline_table(headline(material))
+    told = {(row[0].detail, row[-1].text) for row in table.rows}
+    assert told == {
+        ("tsm-resnet50", "tsm-resnet50/host-fp32-batch0.json"),
+        ("tsm-mobilenetv2", "tsm-mobilenetv2/host-fp32-batch0.json"),
+    }
+    names = [each.name for each in drawn(material) if each.kind == "distribution"]
+    assert names[0] == "distribution-tsm-resnet50-host-fp32-batch0-1"
 
 
 def test_circumstances_tell_what_was_asked_and_not_what_was_found():

@@ -30,13 +30,26 @@ def test_results_sweeps_and_comparisons_may_be_mixed(bench, tmp_path):
     ]
     assert [each.file for each in found.accuracies] == ["compare.json"]
     (hole,) = found.holes
-    assert str(hole) == "tx2, fp32, batch 1, proportion 1/4: no such device"
+    assert str(hole) == "tsm-resnet50 on tx2, fp32, batch 1, proportion 1/4: no such device"
 
 
 def test_a_file_that_is_given_twice_is_shown_once(bench, tmp_path):
     sweep = made.write_sweep(tmp_path / "sweep", made.sweep_result())
     again = tmp_path / "sweep" / "host-fp32-batch0.json"
     assert len(read_material([bench, sweep, again, tmp_path / "." / "bench.json"]).results) == 2
+
+
+def test_files_of_one_name_are_told_apart_by_as_many_folders_as_it_takes(bench, tmp_path):
+    folders = [tmp_path / "new" / "a", tmp_path / "old" / "a", tmp_path / "old" / "b"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        save_result(made.result({"a": 1.0}), folder / "host.json")
+    assert [each.file for each in read_material([bench, *folders]).results] == [
+        "bench.json",
+        "new/a/host.json",
+        "old/a/host.json",
+        "b/host.json",
+    ]
 
 
 def test_the_latency_inside_of_a_comparison_is_a_result_too(tmp_path):
@@ -70,6 +83,7 @@ def test_a_result_of_the_first_schema_is_shown_beside_one_of_the_second(bench, t
         ('{"schema_version": 2, "runs": [], "settings": {}}', "does not fit schema"),
         ('{"kind": "overhead sweep", "points": [{"device": 1}]}', "record of the sweep is damaged"),
         ('{"kind": "overhead sweep"}', "record of the sweep is damaged"),
+        ('{"kind": "overhead sweep", "points": []}', "record of the sweep is damaged"),
         ('{"variants": [], "pairs": []}', "comparison is damaged"),
         ('{"golden": []}', "manifest of a bundle: measure the bundle"),
         ('{"tensors": {}}', "table of ranges"),
@@ -111,6 +125,25 @@ def test_latencies_of_a_newer_schema_inside_of_a_comparison_are_refused(tmp_path
     document["latency"]["schema_version"] = 99
     with pytest.raises(BenchmarkError, match="have schema 99"):
         read_material([written(tmp_path / "c.json", document)])
+
+
+@pytest.mark.parametrize("proportion", ["x", "1/0", "-1/4", "1.5", "nan", ""])
+def test_a_hole_of_no_proportion_names_the_file_and_the_point(tmp_path, proportion):
+    sweep = made.write_sweep(tmp_path / "sweep")
+    document = json.loads((sweep / "sweep.json").read_text())
+    document["points"][1]["proportion"] = proportion
+    with pytest.raises(BenchmarkError, match="record of the sweep is damaged") as caught:
+        read_material([written(sweep / "sweep.json", document)])
+    assert caught.value.where == f"{sweep / 'sweep.json'}, points.1.proportion"
+
+
+def test_settings_that_are_impossible_inside_of_a_comparison_name_the_file(tmp_path):
+    made.save_comparison(made.comparison(latency=made.result({"a": 1.0})), tmp_path / "c.json")
+    document = json.loads((tmp_path / "c.json").read_text())
+    document["latency"]["settings"]["rounds"] = 0
+    with pytest.raises(BenchmarkError, match="latency of the comparison is damaged: 0 rounds") as caught:
+        read_material([written(tmp_path / "c.json", document)])
+    assert caught.value.where == f"{tmp_path / 'c.json'}, rounds"
 
 
 def test_a_bundle_and_an_empty_folder_are_told_apart(tmp_path):
