@@ -17,6 +17,7 @@ from edgevid.bench.processes import compare_in_processes
 from edgevid.bench.protocol import Comparison, Progress, Variant
 from edgevid.bench.results import BundleIdentity, Label, Result
 from edgevid.bench.settings import Settings
+from edgevid.contract import RunSettings
 from edgevid.errors import BenchmarkError, UnknownDeviceError
 from edgevid.targets._profiles import device as find_device
 
@@ -78,14 +79,18 @@ def factory_of(bundles: Sequence[Path], how: Opening, *, twin: bool = True) -> F
 
 def parameters_of(how: Opening) -> dict[str, JsonValue]:
     """For the record."""
-    streams: dict[str, JsonValue] = {} if how.streams is None else {"streams": how.streams}
-    return {"batch": how.batch or "as compiled", "threads": how.threads or "as compiled", **streams}
+    given: dict[str, JsonValue] = {"streams": how.streams, "hint": how.hint}
+    return {
+        "batch": how.batch or "as compiled",
+        "threads": how.threads or "as compiled",
+        **{name: value for name, value in given.items() if value is not None},
+    }
 
 
 def _in_flight_note(how: Opening) -> list[str]:
-    settings = how.run_settings()
-    if how.streams in (None, 1) or settings is None:
+    if how.streams in (None, 1):
         return []
+    settings = how.run_settings(RunSettings())
     return [
         f"{how.streams} requests in flight: as many sessions, each with {settings.threads} threads of its "
         f"own; a sample is {BURST} runs of each, its wall time no latency"

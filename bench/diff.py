@@ -102,13 +102,14 @@ def diff(old: Result, new: Result) -> Difference:
     obstacle = _obstacle(old, new)
     names = dict.fromkeys(v.name for result in (new, old) for v in result.variants if v.role != "twin")
     pairs = [(name, name, name) for name in names]
-    sweeps = [sweep_of(Measured(result, f"the {word} result")) for word, result in (("old", old), ("new", new))]
-    before, after = sweeps
+    before = sweep_of(Measured(old, "the old result"))
+    after = sweep_of(Measured(new, "the new result"))
     compared: set[str] = set()
     if before and after:
         pairs += _as_chosen(before, after)
-        both = set(before.proportions) & set(after.proportions)
-        compared = {cost.variant for cost in before.costs if cost.role == "shift" and cost.proportion in both}
+        compared = {
+            cost.variant for cost in before.costs if cost.role == "shift" and after.cheapest(cost.proportion)
+        }
     changes = tuple(_change(old, new, pair, noise, obstacle) for pair in pairs)
     missing = [name for name in names if _record(new, name) is None and name not in compared]
     return Difference(changes, noise, tuple(_notes(old, new, changes)), tuple(missing))

@@ -14,7 +14,7 @@ from edgevid.bench.load import LoadMeter
 from edgevid.bench.memory import peak_memory
 from edgevid.bench.opening import Opening
 from edgevid.bench.protocol import Progress, ProgressEvent
-from edgevid.bench.results import Result
+from edgevid.bench.results import INVALID, Result
 from edgevid.bench.settings import Settings
 from edgevid.bench.stages import time_stages
 from edgevid.bench.sustained import sustain
@@ -164,7 +164,7 @@ class _Work:
         load = meter.stop()
         if load is not None and load.share > LOAD_LIMIT:
             self.notes.append(
-                f"{what}: INVALID: the machine was under load: others used {load.share:.0%} of its "
+                f"{what}: {INVALID}the machine was under load: others used {load.share:.0%} of its "
                 f"{load.cpus} CPUs (limit {LOAD_LIMIT:.0%})"
             )
 

@@ -121,7 +121,7 @@ def _listen(pipe: TextIO, told: Told | None) -> None:
 def _collected(folder: Path, interrupted: bool, code: int, label: str) -> Answer:
     answer = folder / "answer.json"
     if answer.exists():
-        remark = f"{label} ended with status {code} after its measurement" if code else ""
+        remark = f"{label} ended with status {code} after it had measured" if code else ""
         return Answer(answer.read_text(encoding="utf-8"), interrupted, remark)
     if interrupted:
         raise KeyboardInterrupt

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     import torch
 
     from edgevid.models.network import VideoNetwork
+    from edgevid.shift import ShiftSpec
 
-__all__ = ["EXPORTERS", "Exporter", "export_in_place", "in_place"]
+__all__ = ["EXPORTERS", "Exporter", "export_in_place", "in_place", "in_place_shift"]
 
 Exporter = Literal["legacy", "dynamo"]
 EXPORTERS: tuple[Exporter, ...] = ("legacy", "dynamo")
@@ -32,20 +33,6 @@ def in_place(network: VideoNetwork) -> torch.nn.Module:
 
     from edgevid.models.shift_module import Shift
 
-    class InPlaceShift(torch.nn.Module):
-        def __init__(self, segments: int, fold: int) -> None:
-            super().__init__()
-            self.segments, self.fold = segments, fold
-
-        def forward(self, frames: torch.Tensor) -> torch.Tensor:
-            stacked, channels, height, width = frames.size()
-            clips = frames.view(stacked // self.segments, self.segments, channels, height, width)
-            shifted = torch.zeros_like(clips)
-            shifted[:, :-1, : self.fold] = clips[:, 1:, : self.fold]
-            shifted[:, 1:, self.fold : 2 * self.fold] = clips[:, :-1, self.fold : 2 * self.fold]
-            shifted[:, :, 2 * self.fold :] = clips[:, :, 2 * self.fold :]
-            return shifted.view(stacked, channels, height, width)
-
     class StackedChannels(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -61,15 +48,43 @@ def in_place(network: VideoNetwork) -> torch.nn.Module:
     for module in list(foreign.modules()):
         for name, layer in list(module.named_children()):
             if isinstance(layer, Shift):
-                setattr(module, name, InPlaceShift(layer.spec.segments, layer.spec.moves[0].stop))
+                setattr(module, name, in_place_shift(layer.spec))
     return foreign.eval()
+
+
+def in_place_shift(spec: ShiftSpec) -> torch.nn.Module:
+    """A shift along time of stacked frames ``[N*T, C, H, W]``: zeros, into which the pieces are assigned."""
+    import torch
+
+    moves, segments = spec.moves, spec.segments
+
+    class InPlaceShift(torch.nn.Module):
+        def forward(self, frames: torch.Tensor) -> torch.Tensor:
+            stacked, channels, height, width = frames.size()
+            clips = frames.view(stacked // segments, segments, channels, height, width)
+            shifted = torch.zeros_like(clips)
+            stays = 0
+            for move in moves:
+                moved = slice(move.start, move.stop)
+                if move.start > stays:
+                    shifted[:, :, stays : move.start] = clips[:, :, stays : move.start]
+                if move.dt < 0:
+                    shifted[:, : move.dt, moved] = clips[:, -move.dt :, moved]
+                else:
+                    shifted[:, move.dt :, moved] = clips[:, : -move.dt, moved]
+                stays = move.stop
+            if stays < channels:
+                shifted[:, :, stays:] = clips[:, :, stays:]
+            return shifted.view(stacked, channels, height, width)
+
+    return InPlaceShift()
 
 
 def export_in_place(network: VideoNetwork, exporter: Exporter, path: Path, *, dynamic: bool = False) -> Path:
     """Write `in_place` of ``network`` as ONNX.
 
     Args:
-        network: with a bidirectional shift.
+        network: its shifts are along time.
         exporter: ``legacy`` traces, ``dynamo`` exports the program.
         path: of the file.
         dynamic: leave the batch open.

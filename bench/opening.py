@@ -31,7 +31,7 @@ class MeasurableBundle(Protocol):
 
     @property
     def manifest(self) -> Any:
-        """Has ``device``, ``device_title``, ``precision``, ``simulates`` and ``sampling``."""
+        """Has ``device``, ``device_title``, ``precision``, ``simulates``, ``settings``, ``sampling``."""
 
     @property
     def golden_clip(self) -> NDArray[Any]:
@@ -124,9 +124,9 @@ class Opening(BaseModel):
             BenchmarkError: its golden clip does not fit its network.
             EdgevidError: it cannot be opened or run so.
         """
-        settings = self.run_settings()
         with ExitStack() as stack:
             bundle = self.bundle(folder)
+            settings = self.run_settings(bundle.manifest.settings)
             sessions = [
                 stack.enter_context(bundle.session(batch=self.batch, settings=settings))
                 for _ in range(self.streams or 1)

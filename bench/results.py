@@ -18,6 +18,7 @@ from edgevid.bench.settings import Settings
 from edgevid.contract import LayerTime
 
 __all__ = [
+    "INVALID",
     "LABELS",
     "SCHEMA_VERSION",
     "STAGES",
@@ -47,6 +48,9 @@ LABELS: dict[Label, str] = {
     "estimated": "calculated, not executed",
 }
 """What each label means. All but ``measured`` are printed beside the figure."""
+
+INVALID = "INVALID: "
+"""What stands before the reasons why figures are not to be trusted, in verdicts and in notes."""
 
 Role = Literal["baseline", "twin", "candidate"]
 Status = Literal["complete", "within", "budget", "interrupted"]
@@ -198,7 +202,7 @@ class Verdict(_Model):
         return not self.reasons
 
     def __str__(self) -> str:
-        return "VALID" if self.valid else "INVALID: " + "; ".join(self.reasons)
+        return "VALID" if self.valid else INVALID + "; ".join(self.reasons)
 
 
 class Result(_Model):

@@ -10,11 +10,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgevid.bench.report.text import labelled, number
 from edgevid.bench.results import STAGES, LayerTime, Result, Sustained, SustainedPoint
 from edgevid.bench.statistics import median, median_interval
 from edgevid.bench.summary import VariantSummary
 
-__all__ = ["labelled", "narrow_table", "number", "side_tables"]
+__all__ = ["narrow_table", "side_tables"]
 
 _TITLE = "italic"
 
@@ -31,11 +32,11 @@ def side_tables(result: Result, summaries: Sequence[VariantSummary]) -> Iterator
         yield Text("from a video to its logits; the whole is measured by itself, not summed", style=_TITLE)
         yield _stages(result)
     for name, times in result.layer_times.items():
-        yield Text(f"{labelled(result, name)}: {_kinds(times)}", style=_TITLE)
+        yield Text(f"{_labelled(result, name)}: {_kinds(times)}", style=_TITLE)
         yield _layers(times)
     if result.sustained is not None:
         ended = "" if result.sustained.status == "complete" else ", interrupted"
-        yield Text(f"{labelled(result, result.sustained.variant)} without a pause{ended}", style=_TITLE)
+        yield Text(f"{_labelled(result, result.sustained.variant)} without a pause{ended}", style=_TITLE)
         yield _sustained(result.sustained)
 
 
@@ -50,18 +51,9 @@ def narrow_table(headings: Sequence[str], first: str = "variant") -> Table:
     return table
 
 
-def labelled(result: Result, name: str) -> Text:
-    """A variant's name, with its label where the figure was not measured on the device it is for."""
+def _labelled(result: Result, name: str) -> Text:
     labels = {variant.name: variant.label for variant in result.variants}
-    label = labels.get(name, "measured")
-    return Text(name if label == "measured" else f"{name} [{label}]")
-
-
-def number(value: float | None) -> str:
-    """Four digits: a fast network must not show as 0.0, nor a slow one with digits that are noise."""
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+    return Text(labelled(name, labels.get(name, "measured")))
 
 
 def _throughput_and_memory(result: Result, summaries: Sequence[VariantSummary]) -> Table:
@@ -74,7 +66,7 @@ def _throughput_and_memory(result: Result, summaries: Sequence[VariantSummary]) 
             rate = 1000 * variant.clips / summary.wall_ms.median
         memory = result.peak_memory.get(variant.name)
         cells = (number(rate), str(variant.clips or "-"), number(memory and memory / 2**20))
-        table.add_row(labelled(result, variant.name), *cells)
+        table.add_row(_labelled(result, variant.name), *cells)
     return table
 
 
@@ -87,7 +79,7 @@ def _stages(result: Result) -> Table:
             interval = median_interval(walls)
             between = f" ({number(interval.low)}..{number(interval.high)})" if interval else ""
             cells.append(f"{number(median(walls))}{between}" if walls else "-")
-        table.add_row(labelled(result, name), *cells)
+        table.add_row(_labelled(result, name), *cells)
     return table
 
 

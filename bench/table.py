@@ -8,8 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgevid.bench.results import LABELS, Result
-from edgevid.bench.side_tables import narrow_table, number, side_tables
+from edgevid.bench.report.text import labelled, number
+from edgevid.bench.results import INVALID, LABELS, Result
+from edgevid.bench.side_tables import narrow_table, side_tables
 from edgevid.bench.summary import PERCENTILES, Estimate, VariantSummary, summarize
 
 __all__ = ["render"]
@@ -28,7 +29,9 @@ def render(result: Result) -> RenderableType:
         tables.append(_spread_table(summaries, shown))
     tables += side_tables(result, summaries)
     lines = [Text(_circumstances(result), style="dim")]
-    lines += [Text(line, style="dim") for line in _remarks(result, summaries)]
+    lines += [
+        Text(line, style="bold red" if INVALID in line else "dim") for line in _remarks(result, summaries)
+    ]
     return Group(*tables, _verdict(result), *lines)
 
 
@@ -54,8 +57,7 @@ def _style(summary: VariantSummary) -> str | None:
 
 
 def _name(summary: VariantSummary) -> Text:
-    label = "" if summary.label == "measured" else f" [{summary.label}]"
-    return Text(summary.name + label)
+    return Text(labelled(summary.name, summary.label))
 
 
 def _figures(summary: VariantSummary) -> tuple[str, ...]:

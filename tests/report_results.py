@@ -183,6 +183,19 @@ def sweep_result(
     return result(medians, **{**facts, "device": device, "command": command, **changes})
 
 
+def slowed(result, share):
+    """All networks with a shift, slower by a share."""
+    runs = []
+    for run in result.runs:
+        slower = {
+            name: each.model_copy(update={"wall_ns": tuple(round((1 + share) * ns) for ns in each.wall_ns)})
+            for name, each in run.samples.items()
+            if name.startswith("p = ")
+        }
+        runs.append(run.model_copy(update={"samples": {**run.samples, **slower}}))
+    return result.model_copy(update={"runs": tuple(runs)})
+
+
 def write_sweep(folder, *results):
     """A sweep's folder with one point that failed; returns it."""
     folder.mkdir()

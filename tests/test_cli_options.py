@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from edgevid.cli.network_flags import takes_network_flags
-from edgevid.cli.options import check_folder, known_hint, named_files, numbers
+from edgevid.cli.options import check_file, check_folder, known_hint, named_files, numbers
 from edgevid.errors import ConfigError
 
 
@@ -68,10 +68,13 @@ def test_files_are_named_once_each():
 def test_numbers_hints_and_folders_are_checked(tmp_path):
     assert numbers("1,16", "--batch") == [1, 16]
     assert known_hint(None) == "latency"
-    check_folder(tmp_path / "new.json", "the results")
+    check_file(tmp_path / "new.json", "the results")
+    check_folder(tmp_path, "the pictures")
     for wrong in (
         lambda: numbers("one", "--batch"),
         lambda: known_hint("speed"),
+        lambda: check_file(tmp_path, "the results"),
+        lambda: check_file(tmp_path / "none" / "new.json", "the results"),
         lambda: check_folder(tmp_path / "none" / "new.json", "the results"),
     ):
         with pytest.raises(ConfigError):

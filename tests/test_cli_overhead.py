@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgevid.cli import app
-from edgevid.cli.overhead import _batches, _precisions, _share, _words
+from edgevid.cli.overhead import _batches, _precisions, _words
 from edgevid.errors import ConfigError
 
 for name in ("torch", "onnxruntime", "matplotlib"):
@@ -89,11 +89,7 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path, arguments, told)
     assert not (tmp_path / "sweep").exists()
 
 
-def test_lists_and_shares_are_read():
+def test_lists_are_read():
     assert _words(["a,b", "b", " c"]) == ["a", "b", "c"]
     assert _precisions("int8, fp32") == ["fp32", "int8"]
     assert _batches("4,1,4") == [4, 1]
-    assert (_share("1%"), _share("0.02")) == (0.01, 0.02)
-    for wrong in ("0", "100%", "nan", "%"):
-        with pytest.raises(ConfigError):
-            _share(wrong)

@@ -20,7 +20,12 @@ def source(tmp_path_factory) -> Path:
     left = shutil.ignore_patterns(
         ".venv", ".git", "build", "dist", "*.egg-info", "__pycache__", "demo-output", ".*_cache"
     )
-    return shutil.copytree(ROOT, tmp_path_factory.mktemp("source") / "edgevid", symlinks=True, ignore=left)
+    copy = tmp_path_factory.mktemp("source") / "edgevid"
+    shutil.copytree(ROOT, copy, symlinks=True, ignore=left)
+    samples = copy / "bench" / "results" / "resnet50"
+    samples.mkdir(parents=True, exist_ok=True)
+    (samples / "samples.json").write_text("{}", encoding="utf-8")
+    return copy
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +70,13 @@ def test_a_wheel_holds_every_module_profile_and_checkpoint(wheel):
     assert wanted <= names, sorted(wanted - names)
     assert "edgevid/targets/devices/xeon-icelake.toml" in names
     assert "edgevid/demo/tsm.safetensors" in names
+
+
+def test_measured_results_stay_out_of_a_wheel(wheel, source):
+    assert (source / "bench" / "results" / "resnet50" / "samples.json").exists()
+    names = zipfile.ZipFile(wheel).namelist()
+    assert not [name for name in names if name.startswith("edgevid/bench/results/")]
+    assert "edgevid/bench/results.py" in names
 
 
 def test_the_licence_travels_with_the_wheel(wheel):

@@ -219,9 +219,7 @@ def _holes(document: dict[str, Any], path: Path) -> list[Hole]:
         record = _Record.model_validate(document)
     except ValidationError as error:
         raise _damaged("the record of the sweep", error, path) from error
-    return [
-        hole.model_copy(update={"model": record.model}) for hole in record.points if hole.state != "done"
-    ]
+    return [hole.model_copy(update={"model": record.model}) for hole in record.points if hole.state != "done"]
 
 
 def _damaged(what: str, error: ValidationError | ConfigError, path: Path) -> BenchmarkError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgevid.cli.network_flags import takes_network_flags
-from edgevid.cli.options import Hint, On, check_folder, known_hint, numbers
+from edgevid.cli.options import Hint, On, check_file, known_hint, numbers, share
 from edgevid.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -72,48 +72,60 @@ def bench(
     latencies: there it ends with the verification.
     """
     from edgevid import show
-    from edgevid.bench.extended import Extras, bench_extended, with_extras
+    from edgevid.bench.bundles import bench_bundles
+    from edgevid.bench.extended import Extras, check_extras, with_extras
     from edgevid.bench.opening import Opening
     from edgevid.bench.progress import progress_bar
     from edgevid.bench.settings import Settings
     from edgevid.bench.storage import save_result
     from edgevid.bench.table import render
 
-    check_folder(output, "the results")
+    check_file(output, "the results")
     if (network is not None or flags) and against is None:
         raise ConfigError("a network, and nothing to compare", where="--network", fix="add --against peers")
     batches, all_threads, all_streams = (
         _several(text, where)
         for text, where in ((batch, "--batch"), (threads, "--threads"), (streams, "--streams"))
     )
-    if on and _verified_on(bundles, on, batches[0]):
+    if on and _verified_on(bundles, on, batches):
         show.out().print("the board is emulated: how long it takes means nothing, and is not measured")
         return
     protocol = Settings(
-        rounds=rounds, warmup=warmup, processes=processes, budget_seconds=budget, within=_share(within)
+        rounds=rounds,
+        warmup=warmup,
+        processes=processes,
+        budget_seconds=budget,
+        within=None if within is None else share(within, "--within"),
     )
     extras = Extras(
-        layers=layers, video=video, sustained_seconds=None if sustained is None else 60 * sustained
+        memory=against is None,  # peers have it already
+        layers=layers,
+        video=video,
+        sustained_seconds=None if sustained is None else 60 * sustained,
     )
+    wanted = None if hint is None else known_hint(hint)
     ways = [
-        Opening(batch=size, threads=count, streams=flying, hint=known_hint(hint), on=on)
+        Opening(batch=size, threads=count, streams=flying, hint=wanted, on=on)
         for size, count, flying in product(batches, all_threads, all_streams)
     ]
+    check_extras(bundles, ways[0], extras)
     for how in ways:
+        place = None if output is None else _place(output, how, len(ways))
         with progress_bar() as progress:
             if against is None:
-                result = bench_extended(bundles, how, protocol, extras, progress=progress)
+                result = bench_bundles(bundles, settings=protocol, progress=progress, **how.model_dump())
             else:
                 result = _against_peers(bundles, how, protocol, against, network, flags, progress)
-                if result.status != "interrupted":
-                    only = replace(extras, memory=False)  # which peers have already
-                    result = with_extras(result, bundles, how, only, progress=progress)
+            interrupted = result.status == "interrupted"
+            if not interrupted:
+                if place is not None:
+                    save_result(result, place)  # the rest may take an hour, and be killed
+                result, interrupted = with_extras(result, bundles, how, extras, progress=progress)
         show.out().print(render(result))
-        if output:
-            place = _place(output, how, len(ways))
+        if place is not None:
             save_result(result, place)
             show.out().print(f"all samples: {place}")
-        if result.status == "interrupted":
+        if interrupted:
             raise typer.Exit(130)
 
 
@@ -129,20 +141,6 @@ def _several(text: str | None, where: str) -> list[int] | list[None]:
     if min(found) < 1 or len(set(found)) != len(found):
         raise ConfigError(f"{text!r} are not different numbers from 1", where=where, fix="write 1 or 1,2,4")
     return found
-
-
-def _share(text: str | None) -> float | None:
-    """``1%`` or ``0.01``.
-
-    Raises:
-        ConfigError: something else.
-    """
-    if text is None:
-        return None
-    try:
-        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError as error:
-        raise ConfigError(f"{text!r} is no share", where="--within", fix="write 1% or 0.01") from error
 
 
 def _place(output: Path, how: Opening, ways: int) -> Path:
@@ -180,8 +178,8 @@ def _against_peers(
     return bench_peers(bundles[0], network, names, how, protocol, progress=progress, **flags)
 
 
-def _verified_on(bundles: list[Path], on: str, batch: int | None) -> bool:
-    """Hold each bundle to its golden data on a board; whether that is emulated.
+def _verified_on(bundles: list[Path], on: str, batches: Sequence[int | None]) -> bool:
+    """Hold each bundle to its golden data on a board, batch by batch; whether that is emulated.
 
     Raises:
         VerificationError: it computes something else.
@@ -193,7 +191,7 @@ def _verified_on(bundles: list[Path], on: str, batch: int | None) -> bool:
     from edgevid.verification import verify_bundle
 
     emulated = False
-    for path in bundles:
+    for path, batch in product(bundles, batches):
         opened = Bundle.open(path)
         for size, result in verify_bundle(opened, batch=batch or opened.batches[0], on=on).items():
             show.verification(result, f"{path}, batch {size}, on {on}")

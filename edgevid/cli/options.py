@@ -23,6 +23,7 @@ __all__ = [
     "Streams",
     "Threads",
     "Workers",
+    "check_file",
     "check_folder",
     "known_hint",
     "named_files",
@@ -55,6 +56,13 @@ def check_folder(place: Path | None, what: str) -> None:
     """Raise `ConfigError` before hours of work if what they give has no folder to go to."""
     if place is not None and not place.absolute().parent.is_dir():
         raise ConfigError(f"the folder of {what} does not exist", where=place, fix="make it first")
+
+
+def check_file(place: Path | None, what: str) -> None:
+    """Raise `ConfigError` before hours of work if what they give cannot become this file."""
+    check_folder(place, what)
+    if place is not None and place.is_dir():
+        raise ConfigError(f"{what} are one file, and this is a folder", where=place, fix="name a file in it")
 
 
 def known_hint(hint: str | None) -> Literal["latency", "throughput"]:

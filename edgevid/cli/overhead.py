@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgevid.cli.options import numbers
+from edgevid.cli.options import numbers, share
 from edgevid.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def overhead(
             processes=processes or PROTOCOL.processes,
             budget_seconds=budget,
         ),
-        within=_share(within) if within is not None else (0.01 if adaptive else None),
+        within=share(within, "--within") if within is not None else (0.01 if adaptive else None),
         records=records,
     )
 
@@ -111,7 +111,9 @@ def overhead(
     show.out().print(render_sweep(record, results))
     files = save_plots(record, results, output)
     show.out().print(f"samples: {output}/*.json; plots: {', '.join(map(str, files))}", markup=False)
-    if not any(point.state == "done" for point in record.points if point.curve in sweep.curves):
+    asked = {"0", *map(str, sweep.proportions)}
+    points = [p for p in record.points if p.curve in sweep.curves and p.proportion in asked]
+    if not any(point.state == "done" for point in points):
         raise typer.Exit(1)
 
 
@@ -138,15 +140,3 @@ def _batches(text: str) -> list[int]:
     if min(found) < 1:
         raise ConfigError(f"a batch of {min(found)} clips", where=f"--batch {text}", fix="give 1 or more")
     return list(dict.fromkeys(found))
-
-
-def _share(text: str) -> float:
-    """``1%`` or ``0.01`` as 0.01."""
-    number = text.strip().removesuffix("%")
-    try:
-        share = float(number) / (100 if number != text.strip() else 1)
-    except ValueError:
-        share = -1.0
-    if not 0 < share < 1:
-        raise ConfigError(f"{text!r} is no share of a ratio", where="--within", fix="write it as 1%, or 0.01")
-    return share

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import shutil
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +19,7 @@ from edgevid.overhead.sweep import Sweep
 if TYPE_CHECKING:
     from edgevid.calibration.int8_variants import Variants
 
-__all__ = ["DEFAULT", "Candidates", "compile_candidates"]
+__all__ = ["DEFAULT", "Candidates", "compile_candidates", "require_lowering"]
 
 DEFAULT = "no shift"
 """The network without a shift as its runtime takes it: the baseline."""
@@ -31,6 +33,13 @@ that are a hundred times slower, and one of them would take longer than all the 
 
 HARMLESS = 0.1
 """Seconds of a run up to which that does not matter."""
+
+OUT_OF_THE_RUNNING = 1.3
+"""Times the fastest lowering of a proportion from which on another of all that a target offers is not timed:
+every variant that is stays open in memory."""
+
+BRIEF = 0.01
+"""Seconds of a run up to which a network is small, and three runs of it say too little to leave it out."""
 
 
 @dataclass
@@ -61,26 +70,34 @@ class _Workshop:
     folder: Path
     found: Candidates
     progress: Progress | None
+    timed: Collection[str]
+    took: dict[str, float] = field(default_factory=dict)
 
     def network(self, proportion: Fraction) -> Variants:
         from edgevid.calibration.int8_variants import Variants
 
         sweep = self.sweep
-        tuning = Tuning(measure=True, records=sweep.records) if self.capability.tunes else None
+        # Without a budget: what the first network has no time left for, the later ones would have theirs for,
+        # and they would be held against a baseline that is tuned less.
+        tuning = (
+            Tuning(measure=True, records=sweep.records, budget=math.inf) if self.capability.tunes else None
+        )
         return Variants(
             sweep.shifted(proportion), sweep.clips, sweep.threads, self.curve.device, tuning, self.curve.batch
         )
 
     def add(self, network: Variants, name: str, proportion: Fraction, lowering: str, role: Role) -> bool:
         """Compile one; whether it may be timed."""
+        place = self.folder / str(len(self.found.artifacts) + len(self.found.rejected))
         try:
-            place = self.folder / str(len(self.found.artifacts) + len(self.found.rejected))
             artifact = network.compile(self.curve.precision, lowering, place)
-            self._require_speed(network.seconds(artifact), name)
+            self.took[name] = network.seconds(artifact)
+            self._require_speed(self.took[name], name)
         except EdgevidError as error:
             if name == DEFAULT:
                 raise
-            self.reject(name, proportion, error)
+            shutil.rmtree(place, ignore_errors=True)
+            self.reject(name, proportion, error.what)
             return False
         used = float(network.proportion)
         self.found.points.append(
@@ -106,8 +123,20 @@ class _Workshop:
         if times > HOPELESS and seconds > HARMLESS:
             raise BenchmarkError(f"it takes {times:.0f} times as long as the network without a shift")
 
-    def reject(self, name: str, proportion: Fraction, error: EdgevidError) -> None:
-        self.found.rejected.append(Rejected(variant=name, proportion=str(proportion), reason=error.what))
+    def reject(self, name: str, proportion: Fraction, reason: str) -> None:
+        self.found.rejected.append(Rejected(variant=name, proportion=str(proportion), reason=reason))
+
+    def drop_slow(self, names: Sequence[str], proportion: Fraction) -> None:
+        """Keep those lowerings of a proportion that may be the fastest, or that were timed before."""
+        least = min((self.took[name] for name in names), default=0.0)
+        for name in names:
+            times = self.took[name] / least
+            slow = name not in self.timed if self.timed else least > BRIEF and times > OUT_OF_THE_RUNNING
+            if slow:
+                self.found.points = [point for point in self.found.points if point.variant != name]
+                shutil.rmtree(self.found.artifacts.pop(name).folder, ignore_errors=True)
+                told = f"a run takes {1000 * self.took[name]:.4g} ms, {times:.2f} times that of the fastest"
+                self.reject(name, proportion, told)
 
 
 def compile_candidates(
@@ -117,6 +146,7 @@ def compile_candidates(
     capability: Capability,
     folder: Path,
     progress: Progress | None = None,
+    timed: Collection[str] = (),
 ) -> Candidates:
     """Compile all networks of a curve, each compared with ONNX Runtime.
 
@@ -129,14 +159,15 @@ def compile_candidates(
         capability: of its target.
         folder: for the artifacts; empty.
         progress: called for each network.
+        timed: names of what an earlier run has timed: they are not left out for what three runs took now.
 
     Raises:
         LoweringError: the target has no lowering of the name that is asked for.
         EdgevidError: the default network without a shift cannot be compiled or verified.
     """
-    offered = capability.lowerings if curve.batch == 1 else capability.batch_lowerings
-    names = _names(sweep, offered, device)
-    shop = _Workshop(sweep, curve, device, capability, folder, Candidates(), progress)
+    require_lowering(sweep, curve, device, capability)
+    names = _names(sweep, _offered(curve, capability))
+    shop = _Workshop(sweep, curve, device, capability, folder, Candidates(), progress, timed)
     shifted = [proportion for proportion in sweep.proportions if proportion]
     for done, proportion in enumerate((Fraction(0), *shifted)):
         if progress is not None:
@@ -151,7 +182,7 @@ def compile_candidates(
         except EdgevidError as error:
             if not proportion:
                 raise
-            shop.reject(f"p = {proportion}", proportion, error)
+            shop.reject(f"p = {proportion}", proportion, error.what)
     return shop.found
 
 
@@ -164,9 +195,15 @@ def _add_shifted(shop: _Workshop, network: Variants, proportion: Fraction, names
     automatic = shop.sweep.lowering == "auto"
     if automatic:
         names = _ranked(shop, network, proportion, names)
-    for name in names:
-        if shop.add(network, f"p = {proportion}, {name}", proportion, name, "shift") and automatic:
-            break
+    added = []
+    for lowering in names:
+        name = f"p = {proportion}, {lowering}"
+        if shop.add(network, name, proportion, lowering, "shift"):
+            added.append(name)
+            if automatic:
+                break
+    if shop.sweep.lowering == "all":
+        shop.drop_slow(added, proportion)
     if shop.sweep.plain:
         shop.add(network, f"p = {proportion}, plain export", proportion, PLAIN_EXPORT, "plain export")
 
@@ -204,16 +241,23 @@ def _ranked(shop: _Workshop, network: Variants, proportion: Fraction, names: Seq
     return choice.ranked()
 
 
-def _names(sweep: Sweep, offered: Sequence[str], device: Device) -> Sequence[str]:
-    """Lowerings to be tried, in order; all that are offered where the choice is not the user's."""
-    if sweep.lowering == "all" and sweep.plain:
-        return [name for name in offered if name != PLAIN_EXPORT]
-    if sweep.lowering in ("auto", "all"):
-        return offered
-    if sweep.lowering not in offered:
+def require_lowering(sweep: Sweep, curve: CurveId, device: Device, capability: Capability) -> None:
+    """Raise `LoweringError` if the target of a curve's device lacks the lowering that is asked for."""
+    offered = _offered(curve, capability)
+    if sweep.lowering not in ("auto", "all", *offered):
         raise LoweringError(
             f"{device.target} has no lowering {sweep.lowering!r}; it has {', '.join(offered)}",
             where=f"--lowering {sweep.lowering}",
             fix="auto, all, or one of these",
         )
-    return [sweep.lowering]
+
+
+def _offered(curve: CurveId, capability: Capability) -> Sequence[str]:
+    return capability.lowerings if curve.batch == 1 else capability.batch_lowerings
+
+
+def _names(sweep: Sweep, offered: Sequence[str]) -> Sequence[str]:
+    """Lowerings to be tried, in order; all that are offered where the choice is not the user's."""
+    if sweep.lowering == "all" and sweep.plain:
+        return [name for name in offered if name != PLAIN_EXPORT]
+    return offered if sweep.lowering in ("auto", "all") else [sweep.lowering]

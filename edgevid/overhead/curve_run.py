@@ -17,8 +17,8 @@ from edgevid.bench.protocol import Progress
 from edgevid.bench.results import Label, ProcessRun, Result
 from edgevid.bench.summary import summarize
 from edgevid.contract import Capability, Device
-from edgevid.errors import TargetError
-from edgevid.overhead.candidates import DEFAULT, Candidates, compile_candidates
+from edgevid.errors import EdgevidError, LoweringError, TargetError
+from edgevid.overhead.candidates import DEFAULT, Candidates, compile_candidates, require_lowering
 from edgevid.overhead.figures import fastest_plain
 from edgevid.overhead.folder import SweepFolder, Tell
 from edgevid.overhead.identity import changes, identity
@@ -27,10 +27,32 @@ from edgevid.overhead.sweep import Sweep
 from edgevid.targets._profiles import device as find_device
 from edgevid.targets._profiles import require_precision
 
-__all__ = ["MOST_PROCESSES", "measure_curve"]
+__all__ = ["MOST_PROCESSES", "ended_by", "finished_runs", "measure_curve", "require_known_lowering"]
 
 MOST_PROCESSES = 9
 """After which a sweep gives up waiting for narrow intervals."""
+
+
+def require_known_lowering(sweep: Sweep) -> None:
+    """Refuse a lowering that none of the devices that can be measured from here offers.
+
+    Raises:
+        LoweringError: with what the last of them offers.
+    """
+    if sweep.lowering in ("auto", "all"):
+        return
+    refusals = [_refusal(sweep, curve) for curve in sweep.curves]
+    unknown = [refusal for refusal in refusals if isinstance(refusal, LoweringError)]
+    if unknown and None not in refusals:
+        raise unknown[-1]
+
+
+def _refusal(sweep: Sweep, curve: CurveId) -> EdgevidError | None:
+    try:
+        require_lowering(sweep, curve, *_reachable(curve))
+    except (TargetError, LoweringError) as error:
+        return error
+    return None
 
 
 def measure_curve(
@@ -43,6 +65,8 @@ def measure_curve(
     progress: Progress | None = None,
 ) -> Result:
     """Measure what is missing of a curve. It must be this sweep's turn.
+
+    An earlier result that cannot be gone on with is set aside as soon as there is something in its place.
 
     Args:
         sweep: what is asked.
@@ -62,6 +86,7 @@ def measure_curve(
     asked = _asked(sweep)
     earlier = folder.load(curve)
     kept: list[ProcessRun] = []
+    past = _Past({}, None, "")
     if earlier is not None:
         past = _past(earlier)
         if difference := changes(past.belongs, belongs):
@@ -70,17 +95,24 @@ def measure_curve(
             tell(f"{curve}: finished by an earlier run")
             return earlier
         else:
-            kept = _usable(earlier, sweep)
+            kept = finished_runs(earlier, sweep)
     with folder.workplace() as place:
-        found = compile_candidates(sweep, curve, device, capability, place, progress)
-        if kept and [v.name for v in kept[0].variants if v.role != "twin"] != list(found.artifacts):
+        timed = [variant.name for run in kept[:1] for variant in run.variants if variant.role != "twin"]
+        found = compile_candidates(sweep, curve, device, capability, place, progress, timed)
+        if kept and timed != list(found.artifacts):
             tell(f"{curve}: measured anew, since other variants passed than before")
             kept = []
         if kept:
             tell(f"{curve}: goes on after {len(kept)} process(es) of an earlier run")
         label: Label = "emulated" if curve.precision in device.emulated else "measured"
+
+        def keep_beside(result: Result) -> None:
+            if len(result.runs) == 1:  # never of one that goes on with what is there
+                folder.set_aside(curve, finished=bool(past.ended))
+            keep(result)
+
         run = _CurveRun(sweep, curve, device, found, belongs, kept)
-        return run.measure(factory_of(found.artifacts, label), keep, progress)
+        return run.measure(factory_of(found.artifacts, label), keep_beside, progress)
 
 
 @dataclass
@@ -214,7 +246,12 @@ def _past(result: Result) -> _Past:
     )
 
 
-def _usable(earlier: Result, sweep: Sweep) -> list[ProcessRun]:
+def ended_by(result: Result) -> str:
+    """What a curve's measurement ended by; empty for one that was cut off, or is going on."""
+    return _past(result).ended
+
+
+def finished_runs(earlier: Result, sweep: Sweep) -> list[ProcessRun]:
     """Processes of an earlier run that need not be repeated: whole ones, or cut off by the same budget."""
     same = earlier.settings.budget_seconds == sweep.settings.budget_seconds
     return [run for run in earlier.runs if run.status == "complete" or (run.status == "budget" and same)]

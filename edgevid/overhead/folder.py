@@ -109,6 +109,17 @@ class SweepFolder:
         """
         save_result(result, self.result_file(curve))
 
+    def set_aside(self, curve: CurveId, *, finished: bool) -> None:
+        """Keep the file of a curve that is measured anew as ``NAME.json.old``, and tell it.
+
+        One that was not finished takes no other's place there.
+        """
+        path = self.result_file(curve)
+        old = path.with_name(f"{path.name}.old")
+        if path.exists() and (finished or not old.exists()):
+            path.replace(old)
+            self._tell(f"{curve}: what was there is kept as {old}")
+
     def update(self, wanted: SweepRecord, states: Sequence[PointState] = ()) -> SweepRecord:
         """Write the record: what it says, points that are new in ``wanted``, and ``states``.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from secrets import token_hex
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,9 @@ def save_plots(record: SweepRecord, results: Mapping[CurveId, Result], folder: P
     # The same data give the same file: no date, and names of elements by a fixed salt.
     with rc_context({"svg.hashsalt": "edgevid"}):
         for file in files:
-            draft = file.with_name(f".{file.name}")
+            # A name of its own, as another sweep in the folder may draw at the same time, and none of those
+            # drafts that a sweep whose turn it is removes.
+            draft = folder / f".{_NAME}-{token_hex(8)}{file.suffix}"
             metadata = {"Date": None} if file.suffix == ".svg" else None
             try:
                 figure.savefig(draft, format=file.suffix[1:], dpi=150, metadata=metadata)
@@ -54,6 +57,8 @@ def save_plots(record: SweepRecord, results: Mapping[CurveId, Result], folder: P
                     where=file,
                     fix="free some space",
                 ) from error
+            finally:
+                draft.unlink(missing_ok=True)
     return files
 
 

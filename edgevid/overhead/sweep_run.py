@@ -9,7 +9,7 @@ from pathlib import Path
 from edgevid.bench.protocol import Progress
 from edgevid.bench.results import Result
 from edgevid.errors import EdgevidError
-from edgevid.overhead.curve_run import measure_curve
+from edgevid.overhead.curve_run import ended_by, finished_runs, measure_curve, require_known_lowering
 from edgevid.overhead.figures import points_of
 from edgevid.overhead.folder import SweepFolder, Tell
 from edgevid.overhead.record import CurveId, PointState, SweepRecord
@@ -37,8 +37,10 @@ def measure_sweep(
 
     Raises:
         ConfigError: the folder cannot be written, or holds the sweep of another network.
+        LoweringError: no device of the sweep has a lowering of the name that is asked for.
         KeyboardInterrupt: what is finished is in the folder.
     """
+    require_known_lowering(sweep)
     folder, wanted = SweepFolder(path, tell), _wanted(sweep)
     with folder.turn():
         record = folder.update(wanted)
@@ -54,16 +56,20 @@ def measure_sweep(
                 states = list(_states(curve, result, folder))
             except EdgevidError as error:
                 tell(f"{curve} is not measured: {error}")
-                states = _failed(sweep, curve, error.what)
+                states = _failed(sweep, curve, error.what, folder)
             record = folder.update(wanted, states)
     return record
 
 
-def _failed(sweep: Sweep, curve: CurveId, reason: str) -> list[PointState]:
-    return [
-        state.model_copy(update={"state": "failed", "reason": reason})
-        for state in _states_wanted(sweep, curve)
-    ]
+def _failed(sweep: Sweep, curve: CurveId, reason: str, folder: SweepFolder) -> list[PointState]:
+    """What was asked for as failed, beside what its file still holds of finished processes."""
+    earlier = folder.load(curve)
+    held = _states(curve, earlier, folder) if earlier is not None and finished_runs(earlier, sweep) else ()
+    states = {state.proportion: state for state in held}
+    for state in _states_wanted(sweep, curve):
+        known = states.get(state.proportion, state)
+        states[state.proportion] = known.model_copy(update={"state": "failed", "reason": reason})
+    return list(states.values())
 
 
 def _states(curve: CurveId, result: Result, folder: SweepFolder) -> Iterable[PointState]:
@@ -74,7 +80,7 @@ def _states(curve: CurveId, result: Result, folder: SweepFolder) -> Iterable[Poi
         if isinstance(entry, dict):
             reasons.setdefault(str(entry["proportion"]), []).append(f"{entry['variant']}: {entry['reason']}")
     timed = {point.proportion: point for point in points_of(result) if point.role != "plain export"}
-    whole = result.status != "interrupted"
+    whole = bool(ended_by(result))
     for proportion in dict.fromkeys((*timed, *reasons)):
         state = PointState(
             device=curve.device, precision=curve.precision, batch=curve.batch, proportion=proportion
@@ -83,7 +89,7 @@ def _states(curve: CurveId, result: Result, folder: SweepFolder) -> Iterable[Poi
         if proportion in timed:
             changes = {
                 "state": "done" if whole else "missing",
-                "reason": "" if whole else f"{len(result.runs)} of {result.settings.processes} processes",
+                "reason": "" if whole else f"not ended after {len(result.runs)} process(es)",
                 "used": timed[proportion].used,
                 "result": folder.result_file(curve).name,
                 "verdict": str(result.verdict),

@@ -36,12 +36,22 @@ class Peer:
         kind: ``int8`` where it is quantized by a tool of its own, so that its logits are another network's.
         open: the network of a request, ready to run.
         make: writes what it is opened from, apart from where its memory is measured.
+        in_bf16: it computes in bf16 beside a bundle in bf16; the other floats stay in float32.
     """
 
     title: str
     kind: Literal["float", "int8"]
     open: Callable[[PeerRequest], AbstractContextManager[Run]]
     make: Callable[[PeerRequest], object] = lambda request: None
+    in_bf16: bool = False
+
+    def precision(self, beside: Precision) -> Precision:
+        """What it computes in, beside a bundle in ``beside``."""
+        return "int8" if self.kind == "int8" else _float_beside(beside, self.in_bf16)
+
+
+def _float_beside(bundle: Precision, in_bf16: bool) -> Precision:
+    return "bf16" if in_bf16 and bundle == "bf16" else "fp32"
 
 
 @contextmanager
@@ -74,12 +84,10 @@ def _needs_compiler(request: PeerRequest) -> None:
 
 @contextmanager
 def _from_file(
-    request: PeerRequest, file: Callable[[PeerRequest], Path], target: str, *, as_bundle: bool = False
+    request: PeerRequest, file: Callable[[PeerRequest], Path], target: str, *, in_bf16: bool = False
 ) -> Iterator[Run]:
-    """``as_bundle``: in the bundle's precision where that is one of floats."""
     # An int8 file is opened as float32: it is to be optimized, not simulated operation by operation.
-    bf16 = as_bundle and request.precision == "bf16"
-    precision: Precision = "bf16" if bf16 else "fp32"
+    precision = _float_beside(request.precision, in_bf16)
     with opened(request, file(request), target, precision) as session:
         yield session.run
 
@@ -88,9 +96,10 @@ def _spelled(spelling: Literal["in place", "concat"]) -> Callable[[PeerRequest],
     return partial(export_spelled, spelling=spelling)
 
 
-def _exported(title: str, target: str, spelling: Literal["in place", "concat"], as_bundle: bool) -> Peer:
+def _exported(title: str, target: str, spelling: Literal["in place", "concat"], in_bf16: bool) -> Peer:
     file = _spelled(spelling)
-    return Peer(title, "float", partial(_from_file, file=file, target=target, as_bundle=as_bundle), file)
+    opener = partial(_from_file, file=file, target=target, in_bf16=in_bf16)
+    return Peer(title, "float", opener, file, in_bf16)
 
 
 def _quantized(name: str) -> Callable[[PeerRequest], Path]:

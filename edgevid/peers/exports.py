@@ -84,7 +84,7 @@ def opened(request: PeerRequest, path: Path, target: str, precision: Precision) 
         lowering="none",
         input=TensorSpec("clips", request.input_shape, "uint8"),
         output=TensorSpec("logits", request.output_shape, "float32"),
-        settings=RunSettings(threads=request.threads),
+        settings=RunSettings(threads=request.threads, hint=request.hint),
     )
     with targets.find(target).open(artifact) as session:
         yield session

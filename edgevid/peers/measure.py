@@ -19,15 +19,16 @@ from edgevid.bench.memory import peak_memory
 from edgevid.bench.opening import Opening
 from edgevid.bench.processes import compare_in_processes
 from edgevid.bench.protocol import Comparison, Progress, ProgressEvent, Variant
-from edgevid.bench.results import Result
+from edgevid.bench.results import Label, Result
 from edgevid.bench.settings import Settings
 from edgevid.bundle import Bundle, sha256
 from edgevid.contract import TOLERANCES, Precision
-from edgevid.errors import ConfigError, EdgevidError, MissingDependencyError
+from edgevid.errors import BenchmarkError, ConfigError, EdgevidError, MissingDependencyError
 from edgevid.graph.verify import Difference, compare, run_all
 from edgevid.peers.catalogue import PEERS, Peer
 from edgevid.peers.request import PeerRequest
 from edgevid.peers.trial import Trial, try_peer
+from edgevid.targets._profiles import device as find_device
 
 __all__ = ["bench_peers", "open_with_peers"]
 
@@ -49,7 +50,8 @@ def bench_peers(
 
     Every peer takes the bundle's uint8 clips and normalizes them itself, and has as many threads. It is first
     run alone: what fails there, or computes other logits, becomes a note and is not measured. Those
-    quantized by tools of their own are other networks: how far they are is told.
+    quantized by tools of their own are other networks: how far they are is told. One that fails only beside
+    the others is left out as well.
 
     Args:
         bundle: its folder.
@@ -80,23 +82,30 @@ def bench_peers(
         for number, name in enumerate(names):
             trials.add(name, number, len(names))
         peak = peak_memory(factory_of([bundle], how, twin=False), own)
-        factory = Factory(
-            target=f"{__name__}:open_with_peers",
-            arguments={
-                "bundle": str(bundle.absolute()),
-                "opening": how.model_dump(mode="json"),
-                "names": list(trials.memory),
-                "request": request.model_dump(mode="json"),
-            },
-        )
-        result = compare_in_processes(
-            factory,
-            settings,
-            title=f"{own} and what else the network could be run with",
-            parameters=parameters_of(how),
-            notes=trials.notes,
-            progress=progress,
-        )
+        while True:
+            factory = Factory(
+                target=f"{__name__}:open_with_peers",
+                arguments={
+                    "bundle": str(bundle.absolute()),
+                    "opening": how.model_dump(mode="json"),
+                    "names": list(trials.memory),
+                    "request": request.model_dump(mode="json"),
+                },
+            )
+            try:
+                result = compare_in_processes(
+                    factory,
+                    settings,
+                    title=f"{own} and what else the network could be run with",
+                    parameters=parameters_of(how),
+                    notes=trials.notes,
+                    progress=progress,
+                )
+                break
+            except BenchmarkError as error:
+                # Alone it ran; beside the others memory may not suffice.
+                if not trials.leave_out(error):
+                    raise
     memory = {own: peak, **{PEERS[name].title: bytes_ for name, bytes_ in trials.memory.items()}}
     known = {name: bytes_ for name, bytes_ in memory.items() if bytes_ is not None}
     return result.model_copy(update={"peak_memory": known})
@@ -106,20 +115,37 @@ def bench_peers(
 def open_with_peers(
     bundle: str, opening: dict[str, Any], names: Sequence[str], request: dict[str, Any]
 ) -> Iterator[Comparison]:
-    """Open the bundle twice and the peers; called in each measuring process."""
+    """Open the bundle twice and the peers; called in each measuring process.
+
+    Raises:
+        BenchmarkError: a peer cannot be opened; where: its title.
+        EdgevidError: the bundle cannot be opened.
+    """
     asked = PeerRequest.model_validate(request)
     clip = asked.clips()[: asked.batch]
     with ExitStack() as stack:
         own = stack.enter_context(open_variants([bundle], **opening))
-        peers = [
-            Variant(
-                PEERS[name].title,
-                partial(stack.enter_context(PEERS[name].open(asked)), clip),
-                clips=asked.batch,
-            )
-            for name in names
-        ]
-        yield Comparison(own.baseline, peers, twin=own.twin)
+        variants = []
+        for peer in (PEERS[name] for name in names):
+            try:
+                run = stack.enter_context(peer.open(asked))
+            except (EdgevidError, RuntimeError, MemoryError) as error:
+                raise BenchmarkError(
+                    f"it cannot be opened beside the others: {error}", where=peer.title, fix="leave it out"
+                ) from error
+            label, note = _standing(peer, asked.precision)
+            variants.append(Variant(peer.title, partial(run, clip), label, note, clips=asked.batch))
+        yield Comparison(own.baseline, variants, twin=own.twin)
+
+
+def _standing(peer: Peer, beside: Precision) -> tuple[Label, str]:
+    """What a peer's figure is worth beside a bundle in that precision, and why."""
+    precision, emulated = peer.precision(beside), find_device("host").emulated
+    if precision in emulated:
+        return "emulated", emulated[precision]
+    if peer.kind == "float" and precision != beside:
+        return "measured", f"computes in {precision}, the bundle in {beside}"
+    return "measured", ""
 
 
 class _Trials:
@@ -144,12 +170,24 @@ class _Trials:
         try:
             trial = try_peer(name, self.request)
         except EdgevidError as error:
-            way_out = f": {error.fix}" if isinstance(error, MissingDependencyError) else ""
-            # Runtimes explain themselves over many lines.
-            reason = shorten(error.what, MOST_LETTERS, placeholder=" ...")
-            self.notes.append(f"{peer.title}: not measured: {reason}{way_out}")
+            self._note_failure(peer, error)
             return
         self._hold(name, peer, trial)
+
+    def leave_out(self, error: BenchmarkError) -> bool:
+        """Note the peer that the error names; whether it names one."""
+        failed = next((name for name in self.memory if PEERS[name].title == error.where), None)
+        if failed is None:
+            return False
+        del self.memory[failed]
+        self._note_failure(PEERS[failed], error)
+        return True
+
+    def _note_failure(self, peer: Peer, error: EdgevidError) -> None:
+        way_out = f": {error.fix}" if isinstance(error, MissingDependencyError) else ""
+        # Runtimes explain themselves over many lines.
+        reason = shorten(error.what, MOST_LETTERS, placeholder=" ...")
+        self.notes.append(f"{peer.title}: not measured: {reason}{way_out}")
 
     def _hold(self, name: str, peer: Peer, trial: Trial) -> None:
         found = compare(self.expected, trial.read())
@@ -209,13 +247,15 @@ def _prepared(
     clips = np.concatenate([part.clips for part in bundle.expectations()])
     np.save(folder / "clips.npy", clips, allow_pickle=False)
     artifact = bundle.artifact(how.batch)
+    settings = how.run_settings(bundle.manifest.settings)
     request = PeerRequest(
         folder=folder,
         normalization=bundle.manifest.normalization,
         input_shape=artifact.input.shape,
         output_shape=artifact.output.shape,
-        threads=how.threads or bundle.manifest.settings.threads,
+        threads=settings.threads,
+        hint=settings.hint,
         precision=bundle.manifest.precision,
     )
-    with bundle.session(how.batch, how.run_settings()) as session:
+    with bundle.session(how.batch, settings) as session:
         return request, run_all(session, request.clips())

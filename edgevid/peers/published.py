@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from edgevid.bench.in_place import in_place_shift
 from edgevid.contract import Normalization
 from edgevid.errors import ShiftError
 
@@ -79,28 +80,9 @@ def _spelled(spec: ShiftSpec, spelling: Spelling) -> torch.nn.Module:
 
     if any(move.dh or move.dw for move in spec.moves):
         raise ShiftError(f"peers know shifts along time alone, not {spec}")
+    if spelling == "in place":
+        return in_place_shift(spec)
     moves, segments = spec.moves, spec.segments
-
-    class InPlace(torch.nn.Module):
-        def forward(self, stacked: torch.Tensor) -> torch.Tensor:
-            clips = stacked.reshape(-1, segments, *stacked.shape[1:])
-            shifted = torch.zeros_like(clips)
-            stays = 0
-            for move in moves:
-                if move.start > stays:
-                    shifted[:, :, stays : move.start] = clips[:, :, stays : move.start]
-                if move.dt < 0:
-                    shifted[:, : move.dt, move.start : move.stop] = clips[
-                        :, -move.dt :, move.start : move.stop
-                    ]
-                else:
-                    shifted[:, move.dt :, move.start : move.stop] = clips[
-                        :, : -move.dt, move.start : move.stop
-                    ]
-                stays = move.stop
-            if stays < clips.shape[2]:
-                shifted[:, :, stays:] = clips[:, :, stays:]
-            return shifted.reshape(stacked.shape)
 
     class Concat(torch.nn.Module):
         def forward(self, stacked: torch.Tensor) -> torch.Tensor:
@@ -118,7 +100,7 @@ def _spelled(spec: ShiftSpec, spelling: Spelling) -> torch.nn.Module:
             pieces.append(clips[:, :, stays:])
             return torch.cat([piece for piece in pieces if piece.shape[2]], dim=2).reshape(stacked.shape)
 
-    return InPlace() if spelling == "in place" else Concat()
+    return Concat()
 
 
 def export_plain(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,6 +27,7 @@ class PeerRequest(BaseModel):
         input_shape: of the clips of one call, ``[N, T, H, W, 3]``.
         output_shape: of its logits, ``[N, classes]``.
         threads: of each peer; ``None`` leaves it to its runtime.
+        hint: what the runtimes of files optimize for.
         precision: of the bundle that the peers stand beside.
     """
 
@@ -37,6 +38,7 @@ class PeerRequest(BaseModel):
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     threads: int | None
+    hint: Literal["latency", "throughput"]
     precision: Precision
 
     @property

@@ -41,9 +41,13 @@ def try_peer(name: str, request: PeerRequest) -> Trial:
         KeyboardInterrupt: Ctrl-C.
     """
     arguments = {"name": name, "request": request.model_dump(mode="json")}
-    call_apart(f"{__name__}:make_peer", arguments, label=f"making {PEERS[name].title}")
-    answer = call_apart(f"{__name__}:run_peer", arguments, label=f"trying {PEERS[name].title}")
-    return Trial.model_validate_json(answer.text)
+    made = call_apart(f"{__name__}:make_peer", arguments, label=f"making {PEERS[name].title}")
+    if made.interrupted:
+        raise KeyboardInterrupt
+    tried = call_apart(f"{__name__}:run_peer", arguments, label=f"trying {PEERS[name].title}")
+    if tried.interrupted:
+        raise KeyboardInterrupt
+    return Trial.model_validate_json(tried.text)
 
 
 def make_peer(name: str, request: dict[str, Any], *, keep: Keep, tell: Told) -> None:

@@ -19,7 +19,7 @@ from edgevid.bench.protocol import Comparison, Variant
 from edgevid.bench.results import ProcessRun, Result, Samples, VariantRecord
 from edgevid.bench.settings import Settings
 from edgevid.bench.validity import judge
-from edgevid.contract import TensorSpec
+from edgevid.contract import RunSettings, TensorSpec
 from edgevid.errors import BundleError, TargetError
 
 QUIET_LOAD = Load(wall_seconds=10.0, others_seconds=0.1, own_seconds=9.0, cpus=2)
@@ -192,6 +192,7 @@ class FakeBundle:
             "device_title": "a title",
             "simulates": "",
             "precision": "fp32",
+            "settings": RunSettings(),
         }
         self.manifest = SimpleNamespace(**{**defaults, **recorded})
 

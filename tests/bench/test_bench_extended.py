@@ -7,20 +7,21 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
 
 import bench_fakes
 import pytest
 
-from edgevid.bench.bundles import bench_bundles, factory_of, open_variants
-from edgevid.bench.extended import Extras, bench_extended
-from edgevid.bench.fresh_process import call_apart
+from edgevid.bench import sustained
+from edgevid.bench.bundles import bench_bundles, factory_of, open_variants, parameters_of
+from edgevid.bench.extended import Extras, check_extras, with_extras
+from edgevid.bench.fresh_process import Answer, call_apart
 from edgevid.bench.in_flight import BURST, in_flight
 from edgevid.bench.memory import peak_memory, peak_of_this_process
 from edgevid.bench.opening import Opening
-from edgevid.bench.results import STAGES
+from edgevid.bench.results import STAGES, Samples, Sustained
 from edgevid.bench.settings import Settings
+from edgevid.contract import RunSettings
 from edgevid.errors import BenchmarkError, ConfigError, VideoError
 
 FEW = Settings(rounds=3, warmup=0)
@@ -34,6 +35,12 @@ def fake(tmp_path):
     folder.mkdir()
     (folder / "manifest.json").write_text("{}")
     return folder
+
+
+def extended(bundles, how, extras):
+    check_extras(bundles, how, extras)
+    result = bench_bundles(bundles, settings=FEW, **how.model_dump())
+    return with_extras(result, bundles, how, extras)
 
 
 def log(folder):
@@ -90,7 +97,20 @@ def test_several_requests_in_flight_are_told_beside_the_figures(fake):
 
 def test_several_requests_in_flight_on_a_board_are_refused():
     with pytest.raises(ConfigError, match="in flight on a board"):
-        Opening(streams=2, on="rpc://localhost:1/x").run_settings()
+        Opening(streams=2, on="rpc://localhost:1/x").run_settings(RunSettings())
+
+
+def test_a_hint_alone_leaves_the_rest_to_what_was_compiled_in():
+    compiled = RunSettings(threads=3, hint="throughput")
+    assert Opening().run_settings(compiled) == compiled
+    assert Opening(hint="latency").run_settings(compiled) == RunSettings(threads=3, hint="latency")
+    assert Opening(threads=2).run_settings(compiled) == RunSettings(threads=2, hint="latency")
+    assert Opening(threads=2, hint="throughput").run_settings(compiled).hint == "throughput"
+
+
+def test_a_hint_that_was_given_is_recorded():
+    assert parameters_of(Opening(hint="throughput"))["hint"] == "throughput"
+    assert "hint" not in parameters_of(Opening())
 
 
 def test_a_process_that_keeps_nothing_is_an_error():
@@ -99,7 +119,8 @@ def test_a_process_that_keeps_nothing_is_an_error():
 
 
 def test_a_runtime_without_a_profile_is_a_note(fake):
-    result = bench_extended([fake], Opening(opener=FAKE), FEW, Extras(memory=True, layers=True))
+    result, interrupted = extended([fake], Opening(opener=FAKE), Extras(memory=True, layers=True))
+    assert not interrupted
     assert result.layer_times == {}
     assert set(result.peak_memory) == {"fake"}
     assert "layer times of fake: its runtime does not tell them" in result.notes
@@ -107,11 +128,11 @@ def test_a_runtime_without_a_profile_is_a_note(fake):
 
 def test_a_sustained_run_of_two_bundles_is_refused(fake):
     with pytest.raises(ConfigError, match="sustained run of 2 bundles"):
-        bench_extended([fake, fake], Opening(opener=FAKE), FEW, Extras(sustained_seconds=1.0))
+        check_extras([fake, fake], Opening(opener=FAKE), Extras(sustained_seconds=1.0))
 
 
 def test_a_sustained_run_has_points_over_time_and_names_the_missing_counters(fake):
-    result = bench_extended([fake], Opening(opener=FAKE), FEW, Extras(memory=False, sustained_seconds=0.2))
+    result, _ = extended([fake], Opening(opener=FAKE), Extras(memory=False, sustained_seconds=0.2))
     run = result.sustained
     assert (run.variant, run.wanted_seconds, run.status) == ("fake", 0.2, "complete")
     assert run.points[0].wall_ns > 0
@@ -124,7 +145,8 @@ INTERRUPTED = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    from edgevid.bench.extended import Extras, bench_extended
+    from edgevid.bench.bundles import bench_bundles
+    from edgevid.bench.extended import Extras, with_extras
     from edgevid.bench.opening import Opening
     from edgevid.bench.settings import Settings
     from edgevid.bench.storage import save_result
@@ -133,11 +155,12 @@ INTERRUPTED = textwrap.dedent(
         if event.stage == "sustained" and event.done >= 1:
             print("running", flush=True)
 
-    result = bench_extended(
-        [Path(sys.argv[1])], Opening(opener="bench_fakes:FakeBundle"), Settings(rounds=2, warmup=0),
-        Extras(memory=False, sustained_seconds=600.0), progress=tell,
-    )
+    how, bundles = Opening(opener="bench_fakes:FakeBundle"), [Path(sys.argv[1])]
+    result = bench_bundles(bundles, settings=Settings(rounds=2, warmup=0), **how.model_dump())
+    extras = Extras(memory=False, sustained_seconds=600.0)
+    result, interrupted = with_extras(result, bundles, how, extras, progress=tell)
     save_result(result, Path(sys.argv[2]))
+    sys.exit(130 if interrupted else 0)
     """
 )
 
@@ -150,13 +173,62 @@ def test_ctrl_c_keeps_what_a_sustained_run_has_finished(fake, tmp_path):
     )
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=60) == 130
     process.stdout.close()
     document = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert document["sustained"]["status"] == "interrupted"
     assert len(document["sustained"]["points"]) >= 1
     assert len(document["runs"][0]["orders"]) == 2
-    time.sleep(0)
+
+
+def test_ctrl_c_keeps_what_each_finished_bundle_took(fake, monkeypatch):
+    def interrupted_at_the_second(factory, name):
+        if name != "fake":
+            raise KeyboardInterrupt
+        return 5
+
+    monkeypatch.setattr("edgevid.bench.extended.peak_memory", interrupted_at_the_second)
+    result, interrupted = extended([fake, fake], Opening(opener=FAKE), Extras(layers=True))
+    assert interrupted
+    assert (result.peak_memory, result.layer_times) == ({"fake": 5}, {})
+    assert result.notes == ("interrupted: what else was asked for is not measured",)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_ctrl_c_in_the_stages_keeps_them_and_ends_the_rest(fake, monkeypatch, interrupted):
+    others = []
+    samples = {"fake": {"whole": Samples(wall_ns=(1,), cpu_ns=(1,))}}
+
+    def sustain(*_, **__):
+        others.append(True)
+        return Sustained(variant="fake", wanted_seconds=1), False
+
+    monkeypatch.setattr("edgevid.bench.extended.time_stages", lambda *_, **__: (samples, interrupted))
+    monkeypatch.setattr("edgevid.bench.extended.sustain", sustain)
+    extras = Extras(memory=False, video=fake, sustained_seconds=1)
+    plain = bench_bundles([fake], settings=FEW, opener=FAKE)
+    result, ended = with_extras(plain, [fake], Opening(opener=FAKE), extras)
+    assert result.stages == samples
+    assert (ended, not others) == (interrupted, interrupted)
+
+
+def test_a_sustained_run_is_kept_again_and_again(fake, monkeypatch):
+    monkeypatch.setattr(sustained, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(sustained, "POINT_SECONDS", 0.01)
+    kept = []
+    how = Opening(opener=FAKE).model_dump()
+    sustained.run_on(str(fake), how, "fake", 0.2, keep=kept.append, tell=lambda step: None)
+    runs = [Sustained.model_validate_json(text) for text in kept]
+    assert [run.status for run in runs] == [*["interrupted"] * (len(runs) - 1), "complete"]
+    assert [len(run.points) for run in runs[:-1]] == list(range(1, len(runs)))
+
+
+def test_a_sustained_run_whose_process_died_says_so(fake, monkeypatch):
+    kept = Sustained(variant="fake", wanted_seconds=60, status="interrupted").model_dump_json()
+    monkeypatch.setattr(sustained, "call_apart", lambda *_, **__: Answer(kept, remark="ended with status -9"))
+    run, interrupted = sustained.sustain(fake, Opening(opener=FAKE), "fake", 60)
+    assert (run.status, interrupted) == ("interrupted", False)
+    assert run.notes == ("ended with status -9",)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +249,7 @@ def video(tmp_path_factory):
 
 def test_stages_layers_and_memory_of_a_real_bundle_in_one_result(tiny_bundle, video):
     extras = Extras(memory=True, layers=True, video=video)
-    result = bench_extended([tiny_bundle], Opening(threads=1), FEW, extras)
+    result, _ = extended([tiny_bundle], Opening(threads=1), extras)
     name = result.variants[0].name
     assert set(result.stages[name]) == set(STAGES)
     assert [len(samples.wall_ns) for samples in result.stages[name].values()] == [3] * 4
@@ -189,6 +261,6 @@ def test_stages_layers_and_memory_of_a_real_bundle_in_one_result(tiny_bundle, vi
     assert result.peak_memory[name] > 1 << 20
 
 
-def test_a_video_that_cannot_be_read_ends_it_before_anything_is_measured(fake, tiny_bundle, tmp_path):
+def test_a_video_that_cannot_be_read_ends_it_before_anything_is_measured(tiny_bundle, tmp_path):
     with pytest.raises(VideoError):
-        bench_extended([tiny_bundle], Opening(), FEW, Extras(video=tmp_path / "none.mp4"))
+        check_extras([tiny_bundle], Opening(), Extras(video=tmp_path / "none.mp4"))

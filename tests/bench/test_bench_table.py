@@ -2,6 +2,7 @@ import io
 
 import bench_fakes as fakes
 from rich.console import Console
+from rich.text import Text
 
 from edgevid.bench.results import VariantRecord
 from edgevid.bench.table import render
@@ -37,6 +38,15 @@ def test_an_invalid_result_says_so_with_the_reason_beside_its_figures():
     text = printed(fakes.result_of(fakes.run_of([million(10), million(11)])))
     assert "INVALID: the A/A pair differs by 10.00% (limit 0.5%)" in text
     assert "+10.00%" in text
+
+
+def test_a_note_that_figures_are_invalid_stands_out():
+    result = fakes.result_of(
+        fakes.run_of([[20_000_000] * 8] * 2), notes=("stages: INVALID: the machine was under load", "quiet")
+    )
+    styles = {line.plain: line.style for line in render(result).renderables if isinstance(line, Text)}
+    assert styles["stages: INVALID: the machine was under load"] == "bold red"
+    assert styles["quiet"] == "dim"
 
 
 def test_a_percentile_is_shown_or_the_reason_why_not():

@@ -1,5 +1,7 @@
 """The networks of a curve, really compiled."""
 
+import math
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -33,12 +35,12 @@ def exported_once(monkeypatch):
     monkeypatch.setattr(Variants, "graph", property(graph))
 
 
-def compiled(folder, device="reference", precision="fp32", batch=2, **changes):
+def compiled(folder, device="reference", precision="fp32", batch=2, timed=(), **changes):
     changes = {"proportions": (Fraction(0), SHARE), **changes}
     curve = CurveId(device=device, precision=precision, batch=batch)
     profile = find_device(device)
     capability = targets.find(profile.target).probe(profile)
-    return compile_candidates(sweeps.sweep(**changes), curve, profile, capability, folder)
+    return compile_candidates(sweeps.sweep(**changes), curve, profile, capability, folder, timed=timed)
 
 
 def test_all_lowerings_the_plain_export_and_a_proportion_that_moves_nothing(tmp_path):
@@ -96,6 +98,49 @@ def test_a_variant_that_is_hopelessly_slow_is_not_timed(tmp_path, monkeypatch):
     assert [entry.reason for entry in found.rejected] == [
         "it takes 90 times as long as the network without a shift"
     ]
+
+
+def slow_pad(self, artifact):
+    return 0.14 if artifact.lowering == "fused_pad" else 0.1
+
+
+def test_of_all_lowerings_those_that_are_out_of_the_running_are_not_timed(tmp_path, monkeypatch):
+    monkeypatch.setattr(Variants, "seconds", slow_pad)
+    found = compiled(tmp_path, lowering="all")
+    assert "p = 3/16, fused_pad" not in found.artifacts
+    assert [point.variant for point in found.points] == list(found.artifacts)
+    assert [(entry.variant, entry.reason) for entry in found.rejected] == [
+        ("p = 3/16, fused_pad", "a run takes 140 ms, 1.40 times that of the fastest")
+    ]
+    there = {artifact.folder for artifact in found.artifacts.values()}
+    assert set(tmp_path.iterdir()) == there, "what is rejected takes no space"
+
+
+def test_what_was_timed_before_stays_and_what_was_not_does_not_come_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(Variants, "seconds", slow_pad)
+    found = compiled(tmp_path, lowering="all", timed=["no shift", "p = 3/16, fused_pad"])
+    assert list(found.artifacts) == ["no shift", "p = 3/16, fused_pad"]
+
+
+def test_another_lowering_than_auto_took_before_is_timed(tmp_path):
+    found = compiled(tmp_path, timed=["no shift", "p = 3/16, fused_pad"])
+    assert list(found.artifacts) == ["no shift", "p = 3/16, function"]
+
+
+def test_kernels_are_tuned_without_a_budget_for_every_network_alike(tmp_path, monkeypatch):
+    budgets = []
+
+    def compile_(self, precision, lowering, place):
+        budgets.append(self.tuning.budget)
+        raise LoweringError("seen")
+
+    monkeypatch.setattr(Variants, "compile", compile_)
+    profile = find_device("reference")
+    capability = replace(targets.find(profile.target).probe(profile), tunes=True)
+    curve = CurveId(device="reference", precision="fp32", batch=1)
+    with pytest.raises(LoweringError, match="seen"):
+        compile_candidates(sweeps.sweep(), curve, profile, capability, tmp_path)
+    assert budgets == [math.inf]
 
 
 def test_when_the_first_choice_fails_auto_takes_the_next(tmp_path, monkeypatch):

@@ -1,11 +1,13 @@
 """When a curve ends, what is kept of it, and what is taken up again. Nothing is compiled or timed here."""
 
+from fractions import Fraction
+
 import pytest
 import sweeps
 
 from edgevid.bench.settings import Settings
 from edgevid.bench.storage import load_result
-from edgevid.errors import BenchmarkError, ConfigError
+from edgevid.errors import BenchmarkError, ConfigError, LoweringError
 from edgevid.overhead import curve_run, identity, measure_sweep
 from edgevid.overhead.curve_run import MOST_PROCESSES
 from edgevid.overhead.figures import overheads
@@ -19,6 +21,7 @@ class Machine:
     """Measures what it is told to, and remembers how often it was asked."""
 
     def __init__(self):
+        self.timed = []
         self.runs, self.asked, self.shift_ms, self.status, self.points = 0, [], [104.0], [], sweeps.POINTS
 
     def measure(self, factory, settings, index=0, **_):
@@ -30,7 +33,8 @@ class Machine:
         took = self.shift_ms[(self.runs - 1) % len(self.shift_ms)]
         return sweeps.process_run(self.runs, shift_ms=took, status=status, points=self.points), ""
 
-    def compile(self, *_, **__):
+    def compile(self, *arguments):
+        self.timed.append(arguments[-1])
         return sweeps.candidates(points=self.points)
 
 
@@ -96,6 +100,7 @@ def test_more_processes_are_added_to_those_that_are_there(machine, measure, told
     measure()
     _, result = measure(settings=Settings(rounds=12, warmup=1, processes=3))
     assert numbers(result) == [1, 2, 3]
+    assert machine.timed == [[], [point.variant for point in sweeps.POINTS]]
     assert told == [f"{CURVE}: goes on after 2 process(es) of an earlier run"]
 
 
@@ -112,7 +117,62 @@ def test_samples_of_other_settings_are_not_mixed(machine, measure, told, changes
     measure()
     _, result = measure(**changes)
     assert numbers(result) == [3, 4]
-    assert told == [f"{CURVE}: measured anew, since of what is there {word}"]
+    assert told[0] == f"{CURVE}: measured anew, since of what is there {word}"
+
+
+def test_what_is_measured_anew_takes_no_finished_samples_with_it(machine, measure, told, tmp_path):
+    _, first = measure()
+    old = tmp_path / f"{CURVE.name}.json.old"
+    machine.status = [BenchmarkError("crashed"), "complete", BenchmarkError("crashed")]
+    measure(proportions=(0, 1))
+    assert not old.exists(), "nothing is there in its place yet"
+    measure(proportions=(0, 1))
+    assert told[-2] == f"{CURVE}: what was there is kept as {old}"
+    assert load_result(old) == first
+    measure()
+    assert load_result(old) == first, "the unfinished one does not take its place"
+
+
+def test_a_lowering_that_no_device_has_is_refused_before_anything_is_touched(machine, measure, tmp_path):
+    measure()
+    before = (tmp_path / "sweep.json").read_bytes()
+    with pytest.raises(LoweringError, match="onnxruntime has no lowering 'nonsense'; it has function, "):
+        measure(lowering="nonsense", devices=("jetson-tx2", "reference"))
+    assert (tmp_path / "sweep.json").read_bytes() == before
+
+
+def test_a_curve_that_fails_keeps_what_its_file_holds(machine, measure):
+    measure()
+    machine.status = [BenchmarkError("crashed")]
+    record, _ = measure(proportions=(0, Fraction(1, 2)))
+    points = {point.proportion: point for point in record.points}
+    assert {name: point.state for name, point in points.items()} == {
+        "0": "failed",
+        "1/8": "failed",
+        "1/4": "done",
+        "1/2": "failed",
+    }
+    assert points["0"].reason == points["1/2"].reason == "crashed"
+    assert points["0"].result == points["1/4"].result == f"{CURVE.name}.json"
+    assert points["0"].verdict.startswith("VALID")
+    assert points["1/2"].result == ""
+
+
+def test_a_curve_that_waits_for_narrow_intervals_is_not_done_after_its_last_process(
+    machine, measure, tmp_path
+):
+    states = []
+    machine.shift_ms = [104.0, 110.0]
+
+    def remember(folder, wanted, changes=(), update=SweepFolder.update):
+        states.append({point.state for point in changes if point.proportion == "1/4"})
+        return update(folder, wanted, changes)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SweepFolder, "update", remember)
+        measure(within=0.001)
+    assert states[1:-2] == [{"missing"}] * MOST_PROCESSES
+    assert states[-2:] == [{"done"}] * 2
 
 
 @pytest.mark.parametrize("what", ["_code", "look_around"])

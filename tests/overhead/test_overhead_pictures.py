@@ -1,5 +1,6 @@
 """What a sweep looks like: its table and its plots."""
 
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 
 import pytest
@@ -9,6 +10,7 @@ from rich.console import Console
 from edgevid.bench.compare import conclude
 from edgevid.bench.load import Load
 from edgevid.bench.settings import Settings
+from edgevid.errors import BenchmarkError
 from edgevid.overhead.plot import _figure, save_plots
 from edgevid.overhead.record import CurveId, Point, PointState, SweepRecord
 from edgevid.overhead.table import render_sweep, told_holes
@@ -125,6 +127,22 @@ def test_the_plots_lie_beside_the_samples_and_say_the_same_each_time(tmp_path):
     save_plots(RECORD, results, tmp_path)
     assert files[1].read_bytes() == first
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_two_sweeps_that_draw_in_one_folder_at_once_do_not_disturb_each_other(tmp_path):
+    pytest.importorskip("matplotlib")
+    with ThreadPoolExecutor(2) as pool:
+        drawing = [pool.submit(save_plots, RECORD, {}, tmp_path) for _ in range(20)]
+    assert {len(each.result()) for each in drawing} == {2}
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["overhead.png", "overhead.svg"]
+
+
+def test_a_plot_that_cannot_be_written_is_told_and_leaves_no_draft(tmp_path):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "overhead.png").mkdir()
+    with pytest.raises(BenchmarkError, match="the plot cannot be written"):
+        save_plots(RECORD, {}, tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["overhead.png"]
 
 
 def test_a_sweep_without_a_result_is_drawn_as_holes(tmp_path):

@@ -1,7 +1,10 @@
 """Other ways to run a network, beside a bundle of it."""
 
 import os
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,9 +17,10 @@ from edgevid.bench.settings import Settings  # noqa: E402
 from edgevid.bundle import Bundle  # noqa: E402
 from edgevid.checkpoints import read, write  # noqa: E402
 from edgevid.contract import Normalization  # noqa: E402
-from edgevid.errors import ConfigError, MissingDependencyError, ShiftError  # noqa: E402
-from edgevid.peers import PEERS, bench_peers, catalogue  # noqa: E402
+from edgevid.errors import BenchmarkError, ConfigError, MissingDependencyError, ShiftError  # noqa: E402
+from edgevid.peers import PEERS, bench_peers, catalogue, exports, measure  # noqa: E402
 from edgevid.peers.published import _spelled, as_published  # noqa: E402
+from edgevid.peers.request import PeerRequest  # noqa: E402
 from edgevid.shift import Layout, Move, ShiftSpec, shift_torch  # noqa: E402
 
 FEW = Settings(rounds=2, warmup=0)
@@ -133,6 +137,113 @@ def read_again(network, path: Path) -> Path:
 def test_what_peers_cannot_do_is_refused_at_once(tiny_bundle, tiny_checkpoint, names, how, what):
     with pytest.raises(ConfigError, match=what):
         bench_peers(tiny_bundle, tiny_checkpoint, names, how, FEW)
+
+
+def test_a_peer_that_fails_only_beside_the_others_is_left_out_and_noted(
+    tiny_bundle, tiny_checkpoint, monkeypatch
+):
+    def full(factory, *arguments, **keywords):
+        if "eager" in factory.arguments["names"]:
+            raise BenchmarkError("memory ran out", where=PEERS["eager"].title)
+        return compare_in_processes(factory, *arguments, **keywords)
+
+    compare_in_processes = measure.compare_in_processes
+    monkeypatch.setattr(measure, "compare_in_processes", full)
+    result = bench_peers(tiny_bundle, tiny_checkpoint, ["eager", "channels-last"], Opening(threads=1), FEW)
+    own = result.variants[0].name
+    assert [variant.name for variant in result.variants[2:]] == [PEERS["channels-last"].title]
+    assert set(result.peak_memory) == {own, PEERS["channels-last"].title}
+    assert "torch eager: not measured: memory ran out" in result.notes
+
+
+def test_an_error_that_names_no_peer_ends_the_measurement(tiny_bundle, tiny_checkpoint, monkeypatch):
+    def broken(*_, **__):
+        raise BenchmarkError("the runtime is unhappy", where="tiny.bundle")
+
+    monkeypatch.setattr(measure, "compare_in_processes", broken)
+    with pytest.raises(BenchmarkError, match="unhappy"):
+        bench_peers(tiny_bundle, tiny_checkpoint, ["eager"], Opening(threads=1), FEW)
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """A request beside a bundle in a precision."""
+
+    def made(precision, **changes):
+        shape = (1, 4, 32, 32, 3)
+        np.save(tmp_path / "clips.npy", np.zeros(shape, np.uint8))
+        return PeerRequest(
+            folder=tmp_path,
+            normalization=Normalization((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "RGB"),
+            input_shape=shape,
+            output_shape=(1, 5),
+            precision=precision,
+            **{"threads": 1, "hint": "latency", **changes},
+        )
+
+    return made
+
+
+def test_a_peer_that_cannot_be_opened_is_named(tiny_bundle, asked, monkeypatch):
+    def refuses(request):
+        raise RuntimeError("could not allocate")
+
+    monkeypatch.setattr(measure, "PEERS", {"full": catalogue.Peer("a runtime", "float", refuses)})
+    request = asked("fp32").model_dump(mode="json")
+    with (
+        pytest.raises(BenchmarkError, match="could not allocate") as caught,
+        measure.open_with_peers(str(tiny_bundle), {}, ["full"], request),
+    ):
+        pass
+    assert caught.value.where == "a runtime"
+
+
+@pytest.mark.parametrize(
+    ("precision", "emulated", "openvino", "eager", "nncf"),
+    [
+        ("fp32", {"bf16": "no unit"}, ("measured", ""), ("measured", ""), ("measured", "")),
+        (
+            "bf16",
+            {"bf16": "no unit"},
+            ("emulated", "no unit"),
+            ("measured", "computes in fp32, the bundle in bf16"),
+            ("measured", ""),
+        ),
+        (
+            "bf16",
+            {},
+            ("measured", ""),
+            ("measured", "computes in fp32, the bundle in bf16"),
+            ("measured", ""),
+        ),
+    ],
+)
+def test_a_peer_in_another_or_an_emulated_precision_says_so(
+    tiny_bundle, asked, monkeypatch, precision, emulated, openvino, eager, nncf
+):
+    names = ("openvino", "eager", "nncf")
+    opened = {name: replace(PEERS[name], open=lambda request: nullcontext(np.sum)) for name in names}
+    monkeypatch.setattr(measure, "PEERS", opened)
+    monkeypatch.setattr(measure, "find_device", lambda name: SimpleNamespace(emulated=emulated))
+    request = asked(precision).model_dump(mode="json")
+    with measure.open_with_peers(str(tiny_bundle), {}, names, request) as comparison:
+        told = [(variant.label, variant.note) for variant in comparison.candidates]
+    assert told == [openvino, eager, nncf]
+
+
+def test_peers_get_the_hint_of_the_bundle(tiny_bundle, tiny_checkpoint, tmp_path, asked, monkeypatch):
+    how = Opening(hint="throughput")
+    request, _ = measure._prepared(Bundle.open(tiny_bundle), tiny_checkpoint, how, tmp_path, {})
+    assert request.hint == "throughput"
+    seen = []
+
+    def find(name):
+        return SimpleNamespace(open=lambda artifact: nullcontext(seen.append(artifact.settings)))
+
+    monkeypatch.setattr(exports, "targets", SimpleNamespace(find=find))
+    with exports.opened(asked("fp32", hint="throughput"), tmp_path / "x.onnx", "openvino", "fp32"):
+        pass
+    assert [(settings.threads, settings.hint) for settings in seen] == [(1, "throughput")]
 
 
 def test_every_peer_has_a_title_of_its_own():

@@ -82,7 +82,11 @@ def test_a_result_that_is_no_sweep_or_has_no_round_has_no_curves():
         {"best": "nobody"},
         {"points": [{"variant": "nobody", "proportion": "1", "used": 1, "lowering": "", "role": "shift"}]},
         {"points": [{"variant": "no shift", "proportion": "x", "used": 1, "lowering": "", "role": "shift"}]},
-        {"points": [{"variant": "no shift", "proportion": "1/0", "used": 1, "lowering": "", "role": "shift"}]},
+        {
+            "points": [
+                {"variant": "no shift", "proportion": "1/0", "used": 1, "lowering": "", "role": "shift"}
+            ]
+        },
         {"points": 5},
     ],
 )
