@@ -92,8 +92,8 @@ def _in_flight_note(how: Opening) -> list[str]:
         return []
     settings = how.run_settings(RunSettings())
     return [
-        f"{how.streams} requests in flight: as many sessions, each with {settings.threads} threads of its "
-        f"own; a sample is {BURST} runs of each, its wall time no latency"
+        f"{how.streams} requests in flight, which share {settings.threads} threads; "
+        f"a sample is {BURST} runs of each, its wall time no latency"
     ]
 
 

@@ -53,6 +53,13 @@ class ClockedSession(Protocol):
         """Milliseconds of each of ``number`` runs."""
 
 
+@runtime_checkable
+class SharedSession(Protocol):
+    """A session that several threads may run at once, as many as it was opened with streams."""
+
+    shares_streams: bool
+
+
 @dataclass(frozen=True)
 class OpenBundle:
     """A bundle with its sessions, as long as they are open.
@@ -80,8 +87,8 @@ class Opening(BaseModel):
     Attributes:
         batch: clips a call; ``None`` for each bundle's own.
         threads: of all streams together; ``None`` leaves it to what was compiled in.
-        streams: requests in flight: so many sessions, each in a thread of its own with its part of
-            ``threads``.
+        streams: requests in flight, each from a thread of its own: in one session where that has streams,
+            else in so many sessions, each with its part of ``threads``.
         hint: what the runtime optimizes for; ``None`` leaves it to what was compiled in, or to
             ``latency`` where threads or streams are given.
         on: address of a board behind a network; its own clock counts.
@@ -114,7 +121,18 @@ class Opening(BaseModel):
                 fix="leave --streams out: a board runs one at a time",
             )
         threads = self.threads or len(os.sched_getaffinity(0))
-        return RunSettings(threads=max(1, threads // self.streams), streams=1, hint=hint)
+        return RunSettings(threads=max(threads, self.streams), streams=self.streams, hint=hint)
+
+    def _sessions(self, bundle: MeasurableBundle, stack: ExitStack) -> list[Session]:
+        """One for each request in flight; it may be the same."""
+        settings, count = self.run_settings(bundle.manifest.settings), self.streams or 1
+        with ExitStack() as undecided:
+            first = undecided.enter_context(bundle.session(batch=self.batch, settings=settings))
+            if count == 1 or (isinstance(first, SharedSession) and first.shares_streams):
+                stack.push(undecided.pop_all())
+                return [first] * count
+        alone = replace(settings, threads=(settings.threads or count) // count, streams=1)
+        return [stack.enter_context(bundle.session(batch=self.batch, settings=alone)) for _ in range(count)]
 
     @contextmanager
     def open(self, folder: Path) -> Iterator[OpenBundle]:
@@ -126,11 +144,7 @@ class Opening(BaseModel):
         """
         with ExitStack() as stack:
             bundle = self.bundle(folder)
-            settings = self.run_settings(bundle.manifest.settings)
-            sessions = [
-                stack.enter_context(bundle.session(batch=self.batch, settings=settings))
-                for _ in range(self.streams or 1)
-            ]
+            sessions = self._sessions(bundle, stack)
             first = sessions[0]
             clip = _clip_for(first, bundle, folder)
             if len(sessions) > 1:

@@ -13,6 +13,7 @@ import statistics
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from threading import local
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -90,7 +91,11 @@ def _config(precision: Precision, settings: RunSettings) -> dict[str, Any]:
 
 
 class OpenVinoSession(CheckedSession):
-    """A compiled model and one inference request."""
+    """A compiled model, and an inference request for each thread that calls."""
+
+    shares_streams = True
+    """Runs of several threads go side by side, as many as it has streams. Two sessions of one thread each
+    would not: the plugin binds both to one processor, and was seen to stop for good."""
 
     def __init__(self, artifact: Artifact, settings: RunSettings) -> None:
         super().__init__(artifact)
@@ -110,14 +115,17 @@ class OpenVinoSession(CheckedSession):
                 where=artifact.path,
                 fix="compile again: the files of two artifacts were mixed up",
             )
-        self._request = self._model.create_infer_request()
+        # A request serves one run at a time.
+        self._mine = local()
 
     def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
-        result = self._request.infer([clip], share_inputs=True, share_outputs=True)
+        if not hasattr(self._mine, "request"):
+            self._mine.request = self._model.create_infer_request()
+        result = self._mine.request.infer([clip], share_inputs=True, share_outputs=True)
         return np.array(result[0], np.float32)
 
     def _release(self) -> None:
-        del self._request, self._model
+        del self._mine, self._model
 
     def kernels(self) -> Counter[tuple[str, str]]:
         """How many convolutions run as which primitive in which precision.

@@ -1,6 +1,7 @@
 import os
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -161,3 +162,14 @@ def test_kernels_are_counted_by_primitive_and_precision(by_precision):
         assert session.kernels() == kernels
     assert isinstance(kernels, Counter)
     assert all(primitive and np.all(count > 0) for (primitive, _), count in kernels.items())
+
+
+def test_runs_of_several_threads_in_one_session_do_not_mix(by_precision):
+    with opened(by_precision["fp32"], RunSettings(threads=2, streams=2)) as session:
+        assert session.shares_streams
+        clips = [np.full(session.input.shape, value, np.uint8) for value in (0, 90, 255)]
+        wanted = [session.run(clip) for clip in clips]
+        with ThreadPoolExecutor(3) as pool:
+            found = list(pool.map(lambda index: session.run(clips[index % 3]), range(60)))
+    for index, logits in enumerate(found):
+        assert np.array_equal(logits, wanted[index % 3])
