@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgevid import targets
-from edgevid.build import build, lowered, offered, written
+from edgevid.build import build, lowered, offered, stream, written
 from edgevid.contract import Artifact
 from edgevid.errors import GraphError, LoweringError, TargetError, VerificationError
 from edgevid.int8 import layer_records
@@ -55,6 +55,8 @@ def compile_batches(
         VerificationError: it computes something else.
     """
     shop = _Workshop(draft, graph_of, request, proof, float_layers, say)
+    if request.streaming:
+        return [shop.stream()]
     if not (request.capability.batch_profiles and len(request.batches) > 1):
         return [shop.alone(batch) for batch in request.batches]
     try:
@@ -88,6 +90,13 @@ class _Workshop:
         folder = self.draft / "artifacts" / "batches"
         made = _made(graph, batches[0], self.request, folder, batches, self.say)
         return [self._record(artifact, None) for artifact in (made, *made.others)]
+
+    def stream(self) -> ArtifactRecord:
+        """One artifact that takes frame by frame."""
+        folder = self.draft / "artifacts" / "stream"
+        folder.mkdir(parents=True)
+        self.say(f"compiling for {self.request.device.name}, {self.request.precision}, frame by frame")
+        return self._record(stream(self.graph_of(1), self.request, folder), None)
 
     def alone(self, batch: int) -> ArtifactRecord:
         """One batch, in the fastest lowering that holds."""
@@ -131,6 +140,7 @@ class _Workshop:
             layers=layers,
             notes=list(artifact.notes),
             choice=choice,
+            streaming=artifact.streaming,
         )
 
 

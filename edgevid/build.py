@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgevid import targets
-from edgevid.contract import Artifact, CompileOptions, Session
+from edgevid.contract import Artifact, CompileOptions, Session, Streaming
 from edgevid.errors import LoweringError
 from edgevid.plan import Plan
 from edgevid.targets import onnxruntime as reference_target
@@ -18,7 +18,7 @@ from edgevid.targets._profiles import device as find_device
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["build", "check_form", "lowered", "offered", "open_here", "open_reference", "written"]
+__all__ = ["build", "check_form", "lowered", "offered", "open_here", "open_reference", "stream", "written"]
 
 
 def lowered(graph: ir.Model, batch: int, request: Plan) -> tuple[str, ir.Model]:
@@ -79,11 +79,18 @@ def written(graph: ir.Model, name: str) -> ir.Model:
 
 
 def build(
-    graph: ir.Model, name: str, batch: int, request: Plan, folder: Path, batches: tuple[int, ...] = ()
+    graph: ir.Model,
+    name: str,
+    batch: int,
+    request: Plan,
+    folder: Path,
+    batches: tuple[int, ...] = (),
+    streaming: Streaming | None = None,
 ) -> Artifact:
     """Compile a graph that was lowered as ``name`` into an empty folder.
 
-    ``batches`` are several for one artifact of a graph of any batch.
+    ``batches`` are several for one artifact of a graph of any batch; ``streaming`` describes a graph that
+    takes frame by frame.
 
     Raises:
         TargetError: the runtime refuses it.
@@ -99,8 +106,34 @@ def build(
         runner=request.runner,
         batches=batches,
         workspace=request.workspace,
+        streaming=streaming,
     )
     return targets.find(request.device.target).compile(graph, options)
+
+
+def stream(graph: ir.Model, request: Plan, folder: Path) -> Artifact:
+    """Compile a canonical graph of one clip into an empty folder, to take frame by frame.
+
+    Raises:
+        GraphError: a shift takes from the future, or something other than a shift mixes frames.
+        LoweringError: none of the target's forms holds.
+        TargetError: the runtime refuses it.
+    """
+    from edgevid.graph.lower import KEEP, form_of, lower
+    from edgevid.graph.streaming import stream_graph
+
+    made = stream_graph(graph, lookahead=request.lookahead)
+    asked = request.lowering
+    names = request.capability.stream_lowerings if asked == "auto" else (asked,)
+    for name in names:
+        # What is left of its shifts is displaced within a frame.
+        plain = made.model if form_of(name) == KEEP else lower(made.model, "slice_concat")
+        try:
+            return build(plain, name, 1, request, folder, streaming=made.streaming)
+        except LoweringError:
+            if name == names[-1]:
+                raise
+    raise LoweringError("no form of a network that takes frame by frame", where=request.device.name)
 
 
 @contextmanager
@@ -110,9 +143,12 @@ def open_here(graph: ir.Model, request: Plan) -> Iterator[Session]:
         with open_reference(graph) as session:
             yield session
         return
-    name, plain = lowered(graph, 1, request)
     with tempfile.TemporaryDirectory(prefix="edgevid-") as folder:
-        artifact = build(plain, name, 1, request, Path(folder))
+        if request.streaming:
+            artifact = stream(graph, request, Path(folder))
+        else:
+            name, plain = lowered(graph, 1, request)
+            artifact = build(plain, name, 1, request, Path(folder))
         with targets.find(request.device.target).open(artifact) as session:
             yield session
 

@@ -5,6 +5,7 @@
     BUNDLE/
       manifest.json           versions, hashes, settings with their sources, verification results
       golden/*.npy            clips, and the float reference's logits for them
+      golden/sequence.*.npy   of a bundle that takes frame by frame: frames, and the logits of each
       artifacts/batch1/       what the vendor's runtime opens, and example.py that does so
       artifacts/batch16/
       artifacts/batches/      instead of these, where one artifact holds all batches
@@ -34,10 +35,11 @@ from pydantic import ValidationError
 from edgevid.contract import Artifact, RunSettings, Session
 from edgevid.errors import BundleError, BundleIntegrityError, BundleVersionError, ConfigError, TargetError
 from edgevid.graph.verify import Expectation
+from edgevid.graph.verify_steps import FrameSequence
 from edgevid.manifest import SCHEMA_VERSION, Manifest
 from edgevid.target_finder import find_target
 
-__all__ = ["Bundle", "check_place", "new_bundle", "save_expectation", "seal", "sha256"]
+__all__ = ["Bundle", "check_place", "new_bundle", "save_expectation", "save_sequence", "seal", "sha256"]
 
 MANIFEST = "manifest.json"
 FULL = 1 << 20
@@ -114,10 +116,38 @@ class Bundle:
         artifact = self.artifact(batch)
         return find_target(artifact.target).open(artifact, settings)
 
+    @property
+    def clip_shape(self) -> tuple[int, int, int, int]:
+        """``(T, H, W, 3)`` of the clips that its sessions run."""
+        how = self.manifest.sampling
+        return how.segments, how.crop, how.crop, 3
+
+    @property
+    def classes(self) -> int:
+        """Length of the logits."""
+        return self.artifact().output.shape[1]
+
+    def sequence(self) -> FrameSequence | None:
+        """The recorded frames and what is expected of each; None of a bundle that takes whole clips."""
+        if self.manifest.streaming is None:
+            return None
+        name = self.manifest.streaming.sequence
+        frames, logits = (_load(self.path, f"golden/{name}.{kind}.npy") for kind in ("frames", "logits"))
+        if frames.shape[1:] != self.clip_shape[1:] or logits.shape != (len(frames), self.classes):
+            raise BundleIntegrityError(
+                f"a golden sequence of shape {frames.shape} and {logits.shape} does not fit the network",
+                where=self.path / "golden",
+                fix="compile again",
+            )
+        if len(frames) < 3 or not np.isfinite(logits).all():
+            raise BundleIntegrityError(
+                "the golden sequence proves nothing", where=self.path / "golden", fix="compile again"
+            )
+        return FrameSequence(frames, logits)
+
     def expectations(self) -> list[Expectation]:
         """The recorded clips and the reference's logits for them: of the float graph, or of the int8 one."""
-        shape = self.artifact().input.shape[1:]
-        classes = self.artifact().output.shape[1:]
+        shape, classes = self.clip_shape, (self.classes,)
         found = []
         for name in self.manifest.golden:
             clips, logits = (_load(self.path, f"golden/{name}.{kind}.npy") for kind in ("clips", "logits"))
@@ -213,6 +243,13 @@ def save_expectation(folder: Path, expectation: Expectation) -> str:
     return name
 
 
+def save_sequence(folder: Path, name: str, sequence: FrameSequence) -> None:
+    """Write a golden sequence into a bundle's folder."""
+    (folder / "golden").mkdir(exist_ok=True)
+    np.save(folder / "golden" / f"{name}.frames.npy", sequence.frames, allow_pickle=False)
+    np.save(folder / "golden" / f"{name}.logits.npy", sequence.logits, allow_pickle=False)
+
+
 def seal(folder: Path, manifest: Manifest) -> None:
     """Hash every file of a draft and write its manifest, the last file to be written."""
     files = {
@@ -267,6 +304,8 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
                 f"{name} has changed since it was compiled", where=file, fix="copy it again, or compile again"
             )
     needed = {f"golden/{name}.{kind}.npy" for name in manifest.golden for kind in ("clips", "logits")}
+    if manifest.streaming is not None:
+        needed |= {f"golden/{manifest.streaming.sequence}.{kind}.npy" for kind in ("frames", "logits")}
     for record in manifest.artifacts:
         _inside(folder, record.folder)
         needed.add(_inside(folder / record.folder, record.entry).relative_to(folder).as_posix())

@@ -8,23 +8,38 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import edgevid
 from edgevid.batches import compile_batches
 from edgevid.build import check_form, open_here, open_reference
-from edgevid.bundle import Bundle, check_place, new_bundle, save_expectation, seal, sha256
+from edgevid.bundle import (
+    Bundle,
+    check_place,
+    new_bundle,
+    save_expectation,
+    save_sequence,
+    seal,
+    sha256,
+)
 from edgevid.contract import RunSettings, Tuning
 from edgevid.errors import ConfigError
+from edgevid.graph.verify import random_clips
+from edgevid.graph.verify_steps import FrameSequence
 from edgevid.int8 import TABLE, Int8
 from edgevid.manifest import (
+    ArtifactRecord,
     Manifest,
     ReferenceRecord,
     SettingRecord,
     ShiftRecord,
     Status,
+    StreamingRecord,
 )
 from edgevid.plan import Plan, plan
 from edgevid.proof import Proof, int8_proof
@@ -38,6 +53,9 @@ if TYPE_CHECKING:
     from edgevid.recipe import Recipe
 
 __all__ = ["compile_checkpoint"]
+
+SEQUENCE = "sequence"
+SEED = 20_221_022
 
 
 def compile_checkpoint(
@@ -53,6 +71,8 @@ def compile_checkpoint(
     tuning: Tuning | None = None,
     runner: str = "",
     workspace: int | None = None,
+    streaming: bool = False,
+    lookahead: bool = False,
     say: Say = lambda _: None,
     **flags: Any,
 ) -> Bundle:
@@ -71,6 +91,8 @@ def compile_checkpoint(
         tuning: how kernels are chosen where a target has a choice; by a static rank if None.
         runner: ``cpp`` adds a program that runs the network where there is no Python.
         workspace: bytes that layers may use beside their tensors, where a target has such a limit.
+        streaming: take frame by frame instead of whole clips.
+        lookahead: with it, shifts that take from the future answer later instead of being refused.
         say: is told each step.
         flags: what the file does not say, as for `edgevid.checkpoints.read` or, of an ONNX file,
             for `edgevid.foreign.read_foreign`.
@@ -93,6 +115,8 @@ def compile_checkpoint(
         tuning=tuning,
         runner=runner,
         workspace=workspace,
+        streaming=streaming,
+        lookahead=lookahead,
     )
     source = open_source(checkpoint, say=say, **flags)
     if source.batch is not None and set(request.batches) != {source.batch}:
@@ -111,9 +135,12 @@ def compile_checkpoint(
 def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
     from edgevid.graph.golden import choose_golden
     from edgevid.graph.prelude import with_uint8_clips
+    from edgevid.graph.streaming import stream_graph
 
     graph = with_uint8_clips(source.graph(1), source.normalization)
     check_form(graph, request)
+    if request.streaming:
+        stream_graph(graph, lookahead=request.lookahead)  # refuses before anything slow begins
     say("running the float32 reference and its negative controls")
     golden = choose_golden(graph, open_reference, request.precision)
     recipe = _recipe(draft, graph, source, request, say)
@@ -121,6 +148,8 @@ def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
     if recipe is not None:
         say("comparing the int8 graph with float")
         proof = int8_proof(recipe, graph, golden.expectations, open_reference)
+    if request.streaming:
+        proof = replace(proof, sequence=_sequence(recipe.apply(graph) if recipe else graph, say))
     names = [save_expectation(draft, part) for part in proof.recorded]
 
     def graph_of(batch: int) -> ir.Model:
@@ -143,12 +172,41 @@ def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
             artifacts=records,
             golden=names,
             quantization=recipe.record() if recipe else None,
+            streaming=_streaming(draft, source, request, proof, records[0]),
             reference=ReferenceRecord(
                 runtime=f"onnxruntime {reference_target.target().probe(request.device).version}",
                 shift_removed=golden.removed,
                 shift_swapped=golden.swapped,
             ),
         ),
+    )
+
+
+def _sequence(graph: ir.Model, say: Say) -> FrameSequence:
+    """More frames than a clip has, and what the offline network answers to each when it sees all at once."""
+    from edgevid.graph.retime import per_frame, segments_of
+
+    length = 2 * segments_of(graph) + 3
+    say(f"running the offline network on {length} frames as one clip")
+    with open_reference(per_frame(graph, length)) as reference:
+        noise, waves = random_clips(reference.input, 2, SEED)
+        # Frames that are alike would hide which of them a shift takes.
+        frames = np.concatenate([waves[: length // 2], noise[length // 2 :]])
+        return FrameSequence(frames, reference.run(frames[None]))
+
+
+def _streaming(
+    draft: Path, source: Source, request: Plan, proof: Proof, record: ArtifactRecord
+) -> StreamingRecord | None:
+    if record.streaming is None or proof.sequence is None:
+        return None
+    save_sequence(draft, SEQUENCE, proof.sequence)
+    return StreamingRecord(
+        lookahead=request.lookahead,
+        delay=record.streaming.delay,
+        frame_interval=source.sampling.interval,
+        cache_bytes=record.streaming.nbytes,
+        sequence=SEQUENCE,
     )
 
 

@@ -11,6 +11,7 @@ shape ``[N, classes]``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ __all__ = [
     "PRECISIONS",
     "TOLERANCES",
     "Artifact",
+    "Cache",
     "Capability",
     "CompileOptions",
     "Device",
@@ -42,6 +44,9 @@ __all__ = [
     "Scheme",
     "Session",
     "Sourced",
+    "Stream",
+    "StreamState",
+    "Streaming",
     "Target",
     "TensorSpec",
     "Tuning",
@@ -99,6 +104,7 @@ class Sampling:
         crop: pixels of the square crop.
         library: whose resize is followed: ``pil`` (antialiased bilinear) or ``opencv``.
         average: what is averaged over clips and crops: ``logits`` or ``softmax``.
+        interval: seconds from frame to frame that the network was trained at; None where nothing says it.
     """
 
     segments: int = 8
@@ -110,6 +116,7 @@ class Sampling:
     crop: int = 224
     library: Literal["pil", "opencv"] = "pil"
     average: Literal["logits", "softmax"] = "logits"
+    interval: float | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,72 @@ class TensorSpec:
     name: str
     shape: tuple[int, ...]
     dtype: str
+
+
+@dataclass(frozen=True)
+class Cache:
+    """What one shift, or one delay, of a streaming network keeps from frame to frame.
+
+    Attributes:
+        name: of the graph's input that holds it.
+        next: name of the output that replaces it for the next frame.
+        shape: as the runtime holds it; the canonical graph has ``[lag, channels, H, W]``, oldest frame first.
+        dtype: numpy dtype name, or ``bfloat16``.
+        fill: what comes from before the first frame: 0, or the zero point of an integer tensor.
+    """
+
+    name: str
+    next: str
+    shape: tuple[int, ...]
+    dtype: str
+    fill: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one stream's copy."""
+        sizes = {"uint8": 1, "int8": 1, "float16": 2, "bfloat16": 2}
+        return math.prod(self.shape) * sizes.get(self.dtype, 4)
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """How a network takes a video frame by frame.
+
+    Its graph takes ``clips`` ``[1, 1, H, W, 3]``, the caches, and ``valid`` if there are gates; it returns
+    ``logits`` ``[1, classes]`` of one frame and the next caches.
+
+    Attributes:
+        segments: T of the offline network, the frames of a clip that `Session.run` steps through.
+        caches: in the order of the graph's inputs.
+        delay: D; the answer to a frame comes with the D-th frame after it.
+        gates: of the input ``valid``, uint8 ``[gates]``: element i is 1 while the step's number less
+            ``gates[i]`` is that of a frame of the sequence, and 0 before its first and after its last one.
+    """
+
+    segments: int
+    caches: tuple[Cache, ...]
+    delay: int = 0
+    gates: tuple[int, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that each stream keeps between frames."""
+        return sum(cache.nbytes for cache in self.caches)
+
+
+@dataclass(frozen=True, eq=False)
+class StreamState:
+    """Where a stream stands: what to go on from, in another process if need be.
+
+    Attributes:
+        network: fingerprint of the artifact that it belongs to.
+        steps: frames taken.
+        caches: one array a `Cache`.
+    """
+
+    network: str
+    steps: int
+    caches: tuple[NDArray[Any], ...]
 
 
 @dataclass(frozen=True)
@@ -214,6 +287,8 @@ class Capability:
         lowerings: names of the shift lowerings to try for one clip, the default first.
         batch_lowerings: the same for several clips.
         plain_forms: how a network without a shift may be written, the default first.
+        stream_lowerings: how a network that takes frame by frame may be written, the default first;
+            empty where the target runs no such network.
         measures_lowerings: ``auto`` stands for the fastest of them on the device, else for the first.
         scheme: of int8 graphs; None where there is no int8.
         tunes: there is a choice of kernels that can be measured.
@@ -233,6 +308,7 @@ class Capability:
     lowerings: tuple[str, ...]
     batch_lowerings: tuple[str, ...]
     plain_forms: tuple[str, ...] = ("none",)
+    stream_lowerings: tuple[str, ...] = ()
     measures_lowerings: bool = False
     scheme: Scheme | None = None
     tunes: bool = False
@@ -304,7 +380,7 @@ class CompileOptions:
     ``runner`` is the language of a program to be written beside the artifact, or empty. ``batches`` are
     several for one artifact, the smallest of them ``batch``, for a graph whose first axis is symbolic; empty
     for a static one. ``workspace`` are bytes that layers may use beside their tensors; None leaves it to the
-    runtime.
+    runtime. ``streaming`` describes a graph that takes frame by frame; None is one of whole clips.
     """
 
     device: Device
@@ -317,6 +393,7 @@ class CompileOptions:
     runner: str = ""
     batches: tuple[int, ...] = ()
     workspace: int | None = None
+    streaming: Streaming | None = None
 
 
 @dataclass(frozen=True)
@@ -325,6 +402,7 @@ class Artifact:
 
     ``notes`` are what a reader of the compile report should know of how it was made; ``weight_bits``
     those of int8 weights, 0 where nothing says it. ``others`` are the same files, opened for other batches.
+    One with ``streaming`` takes one frame a call: its ``input`` is ``[1, 1, H, W, 3]``.
     """
 
     target: str
@@ -339,11 +417,44 @@ class Artifact:
     notes: tuple[str, ...] = ()
     weight_bits: int = 0
     others: tuple[Artifact, ...] = ()
+    streaming: Streaming | None = None
 
     @property
     def path(self) -> Path:
         """The file that the runtime is pointed at."""
         return self.folder / self.entry
+
+
+class Stream(Protocol):
+    """One video that a streaming network follows. Streams of one session share all but their caches."""
+
+    def step(self, frame: NDArray[Any]) -> NDArray[np.float32] | None:
+        """Logits ``[classes]`` of a frame uint8 ``[H, W, 3]``.
+
+        With a delay of D frames they belong to the frame D steps ago, and are None for the first D.
+
+        Raises:
+            TargetError: a frame of another shape or type; the sequence was flushed; the session is closed.
+        """
+
+    def flush(self) -> NDArray[np.float32]:
+        """Logits of the last frames, ``[min(D, frames), classes]``.
+
+        That ends the sequence; `reset` begins another.
+        """
+
+    def reset(self) -> None:
+        """Forget all frames, and begin a new sequence."""
+
+    def save(self) -> StreamState:
+        """The state, as a copy."""
+
+    def restore(self, state: StreamState) -> None:
+        """Go on from a state.
+
+        Raises:
+            TargetError: it is of another network.
+        """
 
 
 @runtime_checkable
@@ -369,11 +480,17 @@ class Session(Protocol):
             TargetError: wrong shape or dtype, or the session is closed.
         """
 
-    def step(self, frame: NDArray[Any]) -> NDArray[np.float32]:
-        """Logits after one more frame; `TargetError` unless compiled for streaming."""
+    def stream(self) -> Stream:
+        """A new stream with a state of its own; `TargetError` unless compiled for streaming."""
+
+    def step(self, frame: NDArray[Any]) -> NDArray[np.float32] | None:
+        """`Stream.step` of the session's own stream; `TargetError` unless compiled for streaming."""
+
+    def flush(self) -> NDArray[np.float32]:
+        """`Stream.flush` of the session's own stream; `TargetError` unless compiled for streaming."""
 
     def reset(self) -> None:
-        """Forget all frames; `TargetError` unless compiled for streaming."""
+        """`Stream.reset` of the session's own stream; `TargetError` unless compiled for streaming."""
 
     def layers(self) -> tuple[Layer, ...]:
         """The convolutions and dense layers as the runtime computes them; empty where it does not tell."""

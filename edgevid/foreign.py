@@ -30,8 +30,8 @@ __all__ = ["Foreign", "read_foreign"]
 
 _NORMALIZATION = ("mean", "std", "color")
 _SAMPLING = ("mode", "window", "clips", "crops", "resize", "library", "average")
-_FLAGS = ("segments", "crop", "labels", *_NORMALIZATION, *_SAMPLING)
-_AS_GIVEN = {"crop": "size", "clips": "temporal-clips"}
+_FLAGS = ("segments", "crop", "labels", "interval", *_NORMALIZATION, *_SAMPLING)
+_AS_GIVEN = {"crop": "size", "clips": "temporal-clips", "interval": "frame-interval"}
 """Settings whose flag has another name; the window has none."""
 
 _LOST = "whole channels are set to zero"

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from edgevid.contract import Artifact, Normalization, Precision, RunSettings, Sampling, TensorSpec
+from edgevid.contract import Artifact, Normalization, Precision, RunSettings, Sampling, Streaming, TensorSpec
 from edgevid.errors import ConfigError
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "SettingRecord",
     "ShiftRecord",
     "Status",
+    "StreamingRecord",
     "TriedRecord",
 ]
 
@@ -206,6 +207,7 @@ class ArtifactRecord(_Record):
     layers: list[LayerRecord] = []
     notes: list[str] = []
     choice: ChoiceRecord | None = None
+    streaming: Streaming | None = None
 
     def artifact(self, folder: Path, manifest: Manifest) -> Artifact:
         """As the target takes it."""
@@ -221,7 +223,26 @@ class ArtifactRecord(_Record):
             output=self.output,
             settings=manifest.settings,
             weight_bits=made.scheme.get("weight_bits", 0) if made else 0,
+            streaming=self.streaming,
         )
+
+
+class StreamingRecord(_Record):
+    """Of a network that takes frame by frame.
+
+    Attributes:
+        lookahead: shifts that take from the future are delayed.
+        delay: D; the answer to a frame comes with the D-th frame after it.
+        frame_interval: seconds from frame to frame that it was trained at; None where nothing says it.
+        cache_bytes: that each stream keeps between frames.
+        sequence: name of the golden sequence, ``golden/NAME.frames.npy`` and ``golden/NAME.logits.npy``.
+    """
+
+    lookahead: bool
+    delay: int = Field(ge=0)
+    frame_interval: float | None
+    cache_bytes: int = Field(ge=0)
+    sequence: str = Field(min_length=1)
 
 
 class Manifest(_Record):
@@ -251,6 +272,7 @@ class Manifest(_Record):
     golden: list[str] = Field(min_length=1)
     reference: ReferenceRecord
     quantization: QuantizationRecord | None = None
+    streaming: StreamingRecord | None = None
     simulates: str = ""
     notes: list[str] = []
     files: dict[str, str] = {}
@@ -262,7 +284,12 @@ class Manifest(_Record):
             raise ValueError(f"two artifacts of one batch: {batches}")
         for record in self.artifacts:
             how = self.sampling
-            if record.input.shape != (record.batch, how.segments, how.crop, how.crop, 3):
+            if (record.streaming is None) != (self.streaming is None):
+                raise ValueError(
+                    "an artifact takes whole clips, and the bundle single frames, or the reverse"
+                )
+            frames = how.segments if record.streaming is None else 1
+            if record.input.shape != (record.batch, frames, how.crop, how.crop, 3):
                 raise ValueError(f"input {record.input.shape} does not fit the sampling and the batch")
             if record.input.dtype != "uint8" or record.output.dtype != "float32":
                 raise ValueError("clips are uint8 and logits float32")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgevid import targets
 from edgevid.contract import Capability, Device, Precision, RunSettings, Tuning
@@ -32,6 +32,8 @@ class Plan:
     tuning: Tuning | None = None
     runner: str = ""
     workspace: int | None = None
+    streaming: bool = False
+    lookahead: bool = False
 
 
 def plan(
@@ -45,6 +47,8 @@ def plan(
     tuning: Tuning | None = None,
     runner: str = "",
     workspace: int | None = None,
+    streaming: bool = False,
+    lookahead: bool = False,
 ) -> Plan:
     """Check a request against the device.
 
@@ -64,6 +68,8 @@ def plan(
             where="--batch",
             fix=f"give sizes from 1 to {MOST_CLIPS}, as in 1,16",
         )
+    if streaming or lookahead:
+        capability = _streaming(capability, found, streaming, batches, runner)
     plain = capability.plain_forms
     known = sorted({*capability.lowerings, *capability.batch_lowerings, *plain})
     if lowering != "auto" and lowering not in known:
@@ -78,18 +84,7 @@ def plan(
             where=f"--batch {','.join(map(str, batches))}",
             fix=f"use one of {', '.join(capability.batch_lowerings)}, or compile batch 1 alone",
         )
-    if checked == "int8" and int8 is None:
-        raise ConfigError(
-            "int8 without the ranges of the network's tensors",
-            where=f"--precision {precision}",
-            fix="give --calibration: videos, a list of them, or a table that edgevid calibrate wrote",
-        )
-    if checked != "int8" and int8 is not None:
-        raise ConfigError(
-            f"calibration for {precision}, which needs none",
-            where="--calibration",
-            fix="leave it out, or give --precision int8",
-        )
+    _check_int8(checked, int8)
     if tuning is not None and not capability.tunes:
         raise ConfigError(
             f"{found.target} has no choice of kernels to measure",
@@ -115,7 +110,66 @@ def plan(
         tuning,
         runner,
         workspace,
+        streaming,
+        lookahead,
     )
+
+
+def _streaming(
+    capability: Capability, device: Device, streaming: bool, batches: Sequence[int], runner: str
+) -> Capability:
+    """The forms of networks that take frame by frame in the place of the others.
+
+    In int8 caches must hold bytes, so shifts stand on integer tensors.
+    """
+    if not streaming:
+        raise ConfigError(
+            "look-ahead without streaming: the offline network sees all frames",
+            where="--lookahead",
+            fix="give --streaming too, or leave it out",
+        )
+    if not capability.stream_lowerings:
+        raise ConfigError(
+            f"{device.target} runs no network frame by frame",
+            where=f"--streaming --device {device.name}",
+            fix="leave --streaming out, and stream the bundle by a sliding window: edgevid stream --window",
+        )
+    if tuple(batches) != (1,):
+        raise ConfigError(
+            f"batches of {', '.join(map(str, batches))} clips of a network that takes one frame a call",
+            where="--batch",
+            fix="leave it out: each video is a stream of its own",
+        )
+    if runner:
+        raise ConfigError(
+            f"no runner in {runner!r} for a network that takes frame by frame",
+            where=f"--runner {runner}",
+            fix="leave it out; the artifact's example.py shows the calls",
+        )
+    names, scheme = capability.stream_lowerings, capability.scheme
+    return replace(
+        capability,
+        lowerings=names,
+        batch_lowerings=names,
+        plain_forms=names,
+        measures_lowerings=False,
+        scheme=None if scheme is None else replace(scheme, shift_side="integer"),
+    )
+
+
+def _check_int8(precision: Precision, int8: Int8 | None) -> None:
+    if precision == "int8" and int8 is None:
+        raise ConfigError(
+            "int8 without the ranges of the network's tensors",
+            where="--precision int8",
+            fix="give --calibration: videos, a list of them, or a table that edgevid calibrate wrote",
+        )
+    if precision != "int8" and int8 is not None:
+        raise ConfigError(
+            f"calibration for {precision}, which needs none",
+            where="--calibration",
+            fix="leave it out, or give --precision int8",
+        )
 
 
 def _check_workspace(workspace: int, device: Device, capability: Capability) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from edgevid.contract import Precision, Session
 from edgevid.errors import VerificationError
 from edgevid.graph.verify import MIN_SQNR, Check, Expectation, Verification, compare, run_all, verify
+from edgevid.graph.verify_steps import FrameSequence, verify_steps
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -35,16 +36,20 @@ class Proof:
         recorded: what it must compute, of golden clips and of random ones; the bundle keeps it.
         further: what it must compute besides, of clips that are not the bundle's to keep.
         told: float logits that int8 need not keep to; how far it is from them is told.
+        sequence: what a session must compute that takes frame by frame; None of one that takes clips.
     """
 
     recorded: tuple[Expectation, ...]
     further: tuple[Expectation, ...] = ()
     told: tuple[Expectation, ...] = ()
+    sequence: FrameSequence | None = None
 
     def of(self, session: Session, precision: Precision) -> Verification:
         """Hold an open session of any batch to it."""
         result = verify(session, (*self.further, *self.recorded), precision)
-        return replace(result, checks=(*result.checks, *(_told(session, part) for part in self.told)))
+        steps = () if self.sequence is None else verify_steps(session, self.sequence, precision)
+        told = (_told(session, part) for part in self.told)
+        return replace(result, checks=(*result.checks, *steps, *told))
 
 
 def int8_proof(

@@ -16,9 +16,10 @@ from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from edgevid.bundle import Bundle
+    from edgevid.contract import Streaming
     from edgevid.doctor import Finding
     from edgevid.graph.verify import Verification
-    from edgevid.manifest import ArtifactRecord, ChoiceRecord, QuantizationRecord
+    from edgevid.manifest import ArtifactRecord, ChoiceRecord, Manifest, QuantizationRecord
 
 __all__ = [
     "Steps",
@@ -89,7 +90,10 @@ def bundle(made: Bundle, *, every_layer: bool = False) -> None:
     for artifact in facts.artifacts:
         form, _, layout = artifact.lowering.partition("@")
         how = _SHIFT.get(form, f"shift as {form}") + (f", layout {layout}" if layout else "")
-        console.print(f"  batch {artifact.batch}: {how}")
+        if artifact.streaming is None:
+            console.print(f"  batch {artifact.batch}: {how}")
+        else:
+            _streaming(console, facts, artifact.streaming)
         if artifact.choice is not None:
             _choice(console, artifact.choice, every_layer)
         for check in artifact.checks:
@@ -115,6 +119,17 @@ def bundle(made: Bundle, *, every_layer: bool = False) -> None:
             f"  [yellow]assumed, since nothing says it: {', '.join(assumed)}[/] (see 'edgevid inspect')"
         )
     console.print(f"  status: [bold]{facts.status}[/]")
+
+
+def _streaming(console: Console, facts: Manifest, streaming: Streaming) -> None:
+    """What a frame costs, what each stream keeps, and how late its answers are."""
+    late = f", answers {streaming.delay} frames late" if streaming.delay else ""
+    console.print(
+        f"  frame by frame{late}: {facts.macs / streaming.segments / 1e9:.3g} GMAC a frame, "
+        f"{streaming.nbytes:,} bytes in {len(streaming.caches)} caches a stream"
+    )
+    if facts.streaming is not None and facts.streaming.frame_interval is not None:
+        console.print(f"  trained at {facts.streaming.frame_interval:g} s from frame to frame")
 
 
 def _choice(console: Console, choice: ChoiceRecord, every: bool) -> None:

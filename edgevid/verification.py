@@ -33,21 +33,20 @@ def verify_bundle(
         ConfigError: the two bundles take different clips.
     """
     precision = bundle.manifest.precision
-    proof = Proof(tuple(bundle.expectations()))
+    proof = Proof(tuple(bundle.expectations()), sequence=bundle.sequence())
     if against is not None:
-        mine, theirs = bundle.artifact(), against.artifact()
-        if mine.input.shape[1:] != theirs.input.shape[1:] or mine.output.shape[1:] != theirs.output.shape[1:]:
+        if (bundle.clip_shape, bundle.classes) != (against.clip_shape, against.classes):
             raise ConfigError(
-                f"{bundle.path} takes {list(mine.input.shape)} and returns {list(mine.output.shape)}, "
-                f"{against.path} {list(theirs.input.shape)} and {list(theirs.output.shape)}",
+                f"{bundle.path} takes clips {list(bundle.clip_shape)} of {bundle.classes} classes, "
+                f"{against.path} {list(against.clip_shape)} of {against.classes}",
                 fix="compare bundles of one network",
             )
         with against.session() as reference:
             found = tuple(expectations(reference, proof.recorded[0].clips, count=4, seed=seed))
-        proof = Proof(found)
+        proof = Proof(found, sequence=bundle.sequence())
         if precision == "int8":
             told = (replace(part, name=f"{part.name} of {against.path}") for part in found)
-            proof = Proof(tuple(bundle.expectations()), told=tuple(told))
+            proof = replace(proof, recorded=tuple(bundle.expectations()), told=tuple(told))
     results = {}
     for size in (batch,) if batch else bundle.batches:
         with bundle.session(size, replace(bundle.manifest.settings, on=on)) as session:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from edgevid.contract import Artifact, Layer, RunSettings, TensorSpec
+from edgevid.contract import Artifact, Layer, RunSettings, Stream, TensorSpec
 from edgevid.errors import ConfigError, TargetError
 
 __all__ = ["CheckedSession", "refuse_boards"]
@@ -50,8 +50,7 @@ class CheckedSession(ABC):
 
     def run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
         """Logits of a clip of exactly the input's shape and type."""
-        if self._closed:
-            raise TargetError("the session is closed", where=self.artifact.path, fix="open it again")
+        self.check_open()
         wanted = self.input
         if not isinstance(clip, np.ndarray) or clip.shape != wanted.shape or str(clip.dtype) != wanted.dtype:
             given = f"{clip.dtype}{list(clip.shape)}" if isinstance(clip, np.ndarray) else type(clip).__name__
@@ -62,7 +61,20 @@ class CheckedSession(ABC):
             )
         return self._run(np.ascontiguousarray(clip))
 
-    def step(self, frame: NDArray[Any]) -> NDArray[np.float32]:
+    def check_open(self) -> None:
+        """Raise `TargetError` if it was closed."""
+        if self._closed:
+            raise TargetError("the session is closed", where=self.artifact.path, fix="open it again")
+
+    def stream(self) -> Stream:
+        """Refused: the artifact takes whole clips."""
+        raise self._no_stream()
+
+    def step(self, frame: NDArray[Any]) -> NDArray[np.float32] | None:
+        """Refused: the artifact takes whole clips."""
+        raise self._no_stream()
+
+    def flush(self) -> NDArray[np.float32]:
         """Refused: the artifact takes whole clips."""
         raise self._no_stream()
 
@@ -95,7 +107,7 @@ class CheckedSession(ABC):
         return TargetError(
             "this artifact takes whole clips, not single frames",
             where=self.artifact.path,
-            fix="use run(clip)",
+            fix="use run(clip), or compile the network with --streaming",
         )
 
     @abstractmethod

@@ -51,6 +51,8 @@ def sampling_of(merger: Merger, segments: int) -> Sampling:
     merger.add("default", {"resize": round(int(crop) * _FULL_RESIZE / _FULL_SIZE)})
     names = ("mode", "window", "clips", "crops", "resize", "library", "average")
     values = {name: merger.choose(name) for name in names}
+    if merger.says("interval"):
+        values["interval"] = merger.choose("interval")
     sampling: Sampling = _validated(
         TypeAdapter(Sampling), {**values, "segments": segments, "crop": crop}, merger.where
     )
@@ -59,6 +61,12 @@ def sampling_of(merger: Merger, segments: int) -> Sampling:
             raise ConfigError(
                 f"{name} is {getattr(sampling, name)}", where=merger.where, fix="give 1 or more"
             )
+    if sampling.interval is not None and not 0 < sampling.interval < math.inf:
+        raise ConfigError(
+            f"an interval of {sampling.interval} s from frame to frame",
+            where=merger.where,
+            fix="give seconds above 0, as 0.08",
+        )
     if sampling.crop > sampling.resize:
         raise ConfigError(
             f"a crop of {sampling.crop} pixels of frames resized to {sampling.resize}",

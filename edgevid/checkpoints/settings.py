@@ -64,7 +64,8 @@ def preset_settings(preset: Preset) -> dict[str, Any]:
         found |= config.shift.model_dump(exclude={"every", "repeats"})
         found["proportion"] = config.shift.proportion
     found |= asdict(preset.normalization)
-    return found | {name: getattr(preset.sampling, name) for name in _SAMPLING}
+    sampling = {name: getattr(preset.sampling, name) for name in _SAMPLING}
+    return found | {name: value for name, value in sampling.items() if value is not None}
 
 
 class Merger:

@@ -81,6 +81,12 @@ def compile_(
         int | None,
         typer.Option(min=1, metavar="MIB", help="Memory that layers may use beside their tensors, at most."),
     ] = None,
+    streaming: Annotated[
+        bool, typer.Option("--streaming", help="Take one frame a call, with a cache a shift.")
+    ] = False,
+    lookahead: Annotated[
+        bool, typer.Option("--lookahead", help="With --streaming: answer late, for shifts from the future.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="List every layer with its precision.")] = False,
     as_json: Json = False,
     threads: Threads = None,
@@ -161,6 +167,8 @@ def compile_(
             tuning=tuning,
             runner=runner,
             workspace=None if workspace is None else workspace << 20,
+            streaming=streaming,
+            lookahead=lookahead,
             say=say,
             **flags,
         )

@@ -38,6 +38,9 @@ def _settings(
     mode: Annotated[str | None, _setting("Sampling: uniform or dense.")] = None,
     temporal_clips: Annotated[int | None, _setting("Temporal clips a video.")] = None,
     crops: Annotated[int | None, _setting("1 or 3 crops a clip.")] = None,
+    frame_interval: Annotated[
+        float | None, _setting("Seconds from frame to frame that it was trained at, for stream.")
+    ] = None,
     average: Annotated[str | None, _setting("Over views: logits or softmax.")] = None,
     labels: Annotated[
         Path | None,
@@ -84,6 +87,8 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     flags = {name: value for name, value in options.items() if value is not None}
     if "temporal_clips" in flags:
         flags["clips"] = flags.pop("temporal_clips")
+    if "frame_interval" in flags:
+        flags["interval"] = flags.pop("frame_interval")
     for name in ("mean", "std"):
         if name in flags:
             flags[name] = _triple(flags[name], f"--{name}")
