@@ -75,7 +75,10 @@ class StreamingSession(CheckedSession):
     def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
         stream = SessionStream(self)
         answers = [answer for frame in clip[0] if (answer := stream.step(frame)) is not None]
-        return np.mean([*answers, *stream.flush()], axis=0, keepdims=True, dtype=np.float32)
+        mean: NDArray[np.float32] = np.mean(
+            [*answers, *stream.flush()], axis=0, keepdims=True, dtype=np.float32
+        )
+        return mean
 
     @property
     def fingerprint(self) -> str:
@@ -121,6 +124,7 @@ class SessionStream:
         self._session = session
         self._streaming = session.streaming
         self._caches = session.new_caches()
+        self._steps, self._ended = 0, False
         self.reset()
 
     @property

@@ -1,24 +1,16 @@
 """`edgevid bench` as people type it."""
 
 import json
-import subprocess
 import sys
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
+from warm_command import edgevid
 
 from edgevid.cli.program import app
 from edgevid.errors import ConfigError
-
-EDGEVID = [sys.executable, "-c", "from edgevid.cli import main; main()"]
-
-
-def edgevid(*arguments):
-    return subprocess.run(
-        [*EDGEVID, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False
-    )
 
 
 def test_several_batches_and_streams_are_comparisons_of_their_own(tiny_bundle, tmp_path):

@@ -36,7 +36,7 @@ LEVELS = (
         "recipe",
     }
     | {"source", "verification"},
-    {"doctor", "demo", "show", "show_network", "show_recognition", "show_compare", "show_calibration"}
+    {"doctor", "demo", "live", "show", "show_network", "show_recognition", "show_compare", "show_calibration"}
     | {"show_lint", "show_sensitivity"},
     {"cli"},
     {"__main__"},

@@ -27,6 +27,7 @@ from edgevid.cli.pack import pack
 from edgevid.cli.report import report
 from edgevid.cli.run import run
 from edgevid.cli.sensitivity import sensitivity
+from edgevid.cli.stream import stream
 from edgevid.cli.verify import verify
 from edgevid.errors import EdgevidError
 
@@ -48,6 +49,7 @@ app.command(name="import-trtexec")(import_trtexec)
 for verb in (
     verify,
     run,
+    stream,
     bench,
     overhead,
     report,

@@ -16,6 +16,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common as passes
 
 from edgevid.errors import GraphError
+from edgevid.graph.infer_node import infer_node
 from edgevid.graph.shift_op import DOMAIN, SHIFT, attach_functions, spec_of
 
 __all__ = ["per_frame", "segments_of"]
@@ -57,6 +58,7 @@ def per_frame(model: ir.Model, frames: int) -> ir.Model:
             message names the operation.
     """
     changed = model.clone()
+    _infer_shapes(changed)
     clips = changed.graph.inputs[0]
     sizes = _sizes(clips)
     if len(sizes) != 5 or sizes[0] != 1:
@@ -77,6 +79,18 @@ def per_frame(model: ir.Model, frames: int) -> ir.Model:
     passes.RemoveUnusedNodesPass()(changed)
     attach_functions(changed)
     return changed
+
+
+def _infer_shapes(model: ir.Model) -> None:
+    """Those that are not known, node by node."""
+    for node in model.graph:
+        if all(output.shape is not None for output in node.outputs):
+            continue
+        if node.domain == DOMAIN:
+            assert node.inputs[0] is not None
+            node.outputs[0].shape = node.inputs[0].shape
+        else:
+            infer_node(node, model.opset_imports)
 
 
 class _Retiming:
@@ -150,12 +164,7 @@ def _same(retiming: _Retiming, node: ir.Node) -> None:
         assert given is not None
         if node.attributes.get_int("axis", 1) % len(_sizes(given)) == axis:
             raise _mixes(node, "a scale for each frame")
-    given, output = node.inputs[0], node.outputs[0]
-    assert given is not None
-    if output.shape is None:
-        sizes = _sizes(given)
-        output.shape = ir.Shape([*sizes[:axis], retiming.segments, *sizes[axis + 1 :]])
-    retiming.mark(output, axis)
+    retiming.mark(node.outputs[0], axis)
 
 
 def _broadcast(retiming: _Retiming, node: ir.Node) -> None:
@@ -210,7 +219,7 @@ def _product(retiming: _Retiming, node: ir.Node) -> None:
     axis = retiming.axis(node)
     given = node.inputs[0]
     assert given is not None
-    if axis == len(_sizes(given)) - 1 or node.attributes.get_int("transA", 0):
+    if axis == len(_sizes(given)) - 1 or node.attributes.get_int("transA", 0) == 1:
         raise _mixes(node, f"{node.op_type} over frames")
     retiming.mark(node.outputs[0], axis)
 
