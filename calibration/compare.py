@@ -20,7 +20,8 @@ from edgevid.calibration.contestants import (
     open_contestants,
     sampling_notes,
 )
-from edgevid.calibration.data import Data, check_labels
+from edgevid.calibration.data import Data, check_labels, shares_of
+from edgevid.calibration.early import repeat_notes
 from edgevid.calibration.inference import Progress, show_all
 from edgevid.calibration.journal import Answered, Journal, Skipped
 from edgevid.calibration.latency import FEW_ROUNDS, Latency, measure_latency
@@ -53,7 +54,8 @@ def compare(
 
     Args:
         bundles: folders; the first is the reference.
-        data: videos, or packed clips, for which the reference was compiled.
+        data: videos, or packed clips, for which the reference was compiled; videos with shares are looked at
+            from their beginnings too.
         logits: by name, files that another device computed from packed clips.
         max_drop: allowed drop of top-1, from 0 to 1.
         threads: of the runtimes, instead of the bundles' own.
@@ -80,12 +82,13 @@ def compare(
         notes = check_alike(contestants)
         notes += sampling_notes(reference.name, reference.bundle.manifest.sampling, data.sampling)
         check_labels(data, reference.classes)
-        if max_drop is not None and all(label is None for label in data.labels):
-            raise ConfigError(
-                "without labels there is no accuracy, and so no drop",
-                where=data.source,
-                fix="give a list with labels, or leave --max-drop out",
-            )
+        for flag, given in (("--max-drop", max_drop), ("--early", shares_of(data) or None)):
+            if given is not None and all(label is None for label in data.labels):
+                raise ConfigError(
+                    "without labels there is no accuracy, and so no drop or curve",
+                    where=data.source,
+                    fix=f"give a list with labels, or leave {flag} out",
+                )
         _check_rankings(sensitivity or {}, contestants, logits or {})
         measured = _read_logits(logits or {}, data, reference.classes, taken=[c.name for c in contestants])
         journal = stack.enter_context(
@@ -105,9 +108,9 @@ def compare(
     latency = Latency(None, {}, {})
     if timing is not None:
         latency = measure_latency(contestants, timing, threads=threads, progress=_timing(progress))
-    comparison = conclude(contestants, measured, journal, data, latency, max_drop, labels).model_copy(
-        update={"sensitivity": dict(sensitivity or {}), "notes": tuple(notes)}
-    )
+    comparison = conclude(contestants, measured, journal, data, latency, max_drop, labels)
+    notes += repeat_notes(comparison.early, data.sampling, len(answered))
+    comparison = comparison.model_copy(update={"sensitivity": dict(sensitivity or {}), "notes": tuple(notes)})
     if output is not None:
         save_comparison(comparison, output)
         journal.remove()

@@ -22,6 +22,7 @@ from edgevid.disk import write_text
 from edgevid.errors import ConfigError
 
 __all__ = [
+    "Beginning",
     "ClassChange",
     "Comparison",
     "DataRecord",
@@ -78,6 +79,7 @@ class Variant(_Model):
         top1, top5: shares of right answers; ``None`` without labels.
         latency_ms: of one run; ``None`` where it was not measured.
         ratio: latency over the reference's, paired; ``None`` for the reference itself.
+        frame_ms: of one frame of a network that takes frame by frame; its run is over all frames of a clip.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Variant(_Model):
     top5: Estimate | None = None
     latency_ms: Timing | None = None
     ratio: Timing | None = None
+    frame_ms: Timing | None = None
 
     @property
     def speedup(self) -> float | None:
@@ -162,6 +165,21 @@ class Pair(_Model):
     remark: str = ""
 
 
+class Beginning(_Model):
+    """What was right when no more than the first ``share`` of each video had been seen.
+
+    Attributes:
+        share: above 0, up to 1.
+        repeating: videos that have fewer frames there than a clip, which then repeats some.
+        top1, top5: of each variant.
+    """
+
+    share: float = Field(gt=0, le=1)
+    repeating: int
+    top1: tuple[Estimate, ...]
+    top5: tuple[Estimate, ...]
+
+
 class VideoRecord(_Model):
     """One video: for each variant its first five answers, the most probable first."""
 
@@ -189,6 +207,7 @@ class Comparison(_Model):
         labels: names of the classes, empty if unknown.
         variants: the reference first.
         pairs: one a candidate, in the order of the variants.
+        early: accuracy by the part of a video that was seen, ascending; empty if not asked for.
         sensitivity: by the name of a variant what int8 costs at each of its layers.
         latency: every sample of the timing; ``None`` where none was done.
         notes: what the reader must know.
@@ -205,6 +224,7 @@ class Comparison(_Model):
     pairs: tuple[Pair, ...] = Field(min_length=1)
     videos: tuple[VideoRecord, ...]
     skipped: tuple[SkippedVideo, ...]
+    early: tuple[Beginning, ...] = ()
     sensitivity: dict[str, Ranking] = {}
     latency: Result | None = None
     notes: tuple[str, ...] = ()
@@ -213,6 +233,8 @@ class Comparison(_Model):
     def _consistent(self) -> Comparison:
         if [pair.name for pair in self.pairs] != [variant.name for variant in self.variants[1:]]:
             raise ValueError("the pairs are not those of the variants")
+        if any({len(part.top1), len(part.top5)} != {len(self.variants)} for part in self.early):
+            raise ValueError("the accuracies of a beginning are not those of the variants")
         return self
 
     @property

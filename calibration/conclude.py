@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import numpy as np
@@ -14,7 +15,8 @@ from edgevid.bench.statistics import median, median_interval
 from edgevid.bench.summary import Estimate as Timing
 from edgevid.calibration.comparison import Comparison, DataRecord, SkippedVideo, Variant, VideoRecord
 from edgevid.calibration.contestants import Contestant
-from edgevid.calibration.data import Data
+from edgevid.calibration.data import Data, shares_of
+from edgevid.calibration.early import by_share, early_recognition
 from edgevid.calibration.journal import Answered, Journal, Skipped
 from edgevid.calibration.latency import Latency
 from edgevid.calibration.logits import MeasuredLogits
@@ -44,7 +46,9 @@ def conclude(
         max_drop: allowed drop of top-1, from 0 to 1.
         labels: names of the classes instead of the reference's.
     """
-    answered = [entry for entry in journal.entries if isinstance(entry, Answered)]
+    shares = shares_of(data)
+    parts = by_share([entry for entry in journal.entries if isinstance(entry, Answered)], shares)
+    answered = parts[-1]
     skipped = [entry for entry in journal.entries if isinstance(entry, Skipped)]
     reference = contestants[0]
     names = tuple(labels or reference.bundle.manifest.labels or ())
@@ -90,6 +94,7 @@ def conclude(
         skipped=tuple(
             SkippedVideo(name=entry.name, reason=entry.reason, error=entry.error) for entry in skipped
         ),
+        early=early_recognition(contestants, parts, shares, data.sampling) if shares else (),
         latency=latency.result,
     )
 
@@ -134,6 +139,7 @@ def _variants(
             bytes=one.bytes,
             latency_ms=latency.wall_ms.get(one.name),
             ratio=latency.ratio.get(one.name),
+            frame_ms=_of_a_frame(latency.wall_ms.get(one.name), one.steps),
         )
         for one in contestants
     ]
@@ -158,3 +164,13 @@ def _variants(
         )
         for variant in variants
     )
+
+
+def _of_a_frame(run: Timing | None, steps: int | None) -> Timing | None:
+    """A run's time over the frames that it computes in turn."""
+    if run is None or steps is None:
+        return None
+    interval = run.interval
+    if interval is not None:
+        interval = replace(interval, low=interval.low / steps, high=interval.high / steps)
+    return Timing(median=run.median / steps, interval=interval)

@@ -17,6 +17,9 @@ __all__ = ["Contestant", "check_alike", "open_contestants", "sampling_notes"]
 
 Opener = Callable[[Path], Bundle]
 
+_NOT_SEEN = ("average", "interval")
+"""Of a `Sampling`: what does not change a clip."""
+
 
 @dataclass(frozen=True)
 class Contestant:
@@ -40,6 +43,12 @@ class Contestant:
     def classes(self) -> int:
         """How many logits a clip has."""
         return self.session.output.shape[1]
+
+    @property
+    def steps(self) -> int | None:
+        """Frames that one run computes in turn, delay included; ``None`` for a network of whole clips."""
+        streaming = self.bundle.artifact().streaming
+        return None if streaming is None else streaming.segments + streaming.delay
 
     @property
     def clip(self) -> tuple[int, ...]:
@@ -111,6 +120,11 @@ def check_alike(contestants: Sequence[Contestant]) -> list[str]:
         if manifest.source_sha256 != first.source_sha256:
             notes.append(f"{other.name} comes from another file ({manifest.source}) than {reference.name}")
         notes += sampling_notes(other.name, manifest.sampling, first.sampling)
+    notes += [
+        f"{one.name} takes frame by frame: a run steps through a clip, and its answer is the average"
+        for one in contestants
+        if one.steps
+    ]
     return notes
 
 
@@ -119,6 +133,6 @@ def sampling_notes(name: str, wanted: Sampling, given: Sampling) -> list[str]:
     different = [
         f"{part.name} {getattr(wanted, part.name)} but sees {getattr(given, part.name)}"
         for part in fields(Sampling)
-        if part.name != "average" and getattr(wanted, part.name) != getattr(given, part.name)
+        if part.name not in _NOT_SEEN and getattr(wanted, part.name) != getattr(given, part.name)
     ]
     return [f"{name} was made for {', '.join(different)}"] if different else []

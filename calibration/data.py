@@ -20,7 +20,7 @@ from edgevid.recognition import find_items
 from edgevid.video.datasets import Item
 from edgevid.video.prefetch import PATIENCE_SECONDS, read_ahead
 
-__all__ = ["Data", "Sample", "Videos", "check_labels", "find_videos"]
+__all__ = ["Data", "Sample", "Videos", "check_labels", "find_videos", "shares_of"]
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,15 @@ class Sample:
     Attributes:
         name: its path.
         label: number of its class from 0, ``None`` where nothing tells.
-        clips: ``uint8`` RGB ``[views, T, H, W, 3]``, or why there are none.
+        clips: ``uint8`` RGB ``[views, T, H, W, 3]``, or why there are none. Of `Videos.shares` one after the
+            other.
+        frames: of the video, ``None`` where nothing tells.
     """
 
     name: str
     label: int | None
     clips: NDArray[np.uint8] | VideoError
+    frames: int | None = None
 
 
 class Data(Protocol):
@@ -71,6 +74,8 @@ class Videos:
         sampling: of the clips.
         workers: threads that decode, by default one for two processors.
         patience: seconds of decoding after which a video is given up.
+        shares: beginnings of each video that are seen, above 0 and ascending to 1, the whole of it; empty
+            for the whole alone.
     """
 
     source: str
@@ -78,11 +83,13 @@ class Videos:
     sampling: Sampling
     workers: int | None = None
     patience: float = PATIENCE_SECONDS
+    shares: tuple[float, ...] = ()
 
     @cached_property
     def sha256(self) -> str:
-        """Of paths, sizes and dates, labels and sampling; the videos themselves are not read."""
-        facts = [asdict(self.sampling), [[*_stamp(item), item.label, item.frames] for item in self.items]]
+        """Of paths, sizes and dates, labels, sampling and shares; the videos themselves are not read."""
+        facts: list[object] = [asdict(self.sampling)]
+        facts += [[[*_stamp(item), item.label, item.frames] for item in self.items], *self.shares]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     @property
@@ -97,13 +104,17 @@ class Videos:
             ConfigError: a sampling that no video can satisfy.
         """
         items = self.items[start:]
-        with closing(
-            read_ahead(items, self.sampling, workers=self.workers, patience=self.patience)
-        ) as reading:
+        shares = self.shares or (1.0,)
+        reading = read_ahead(
+            items, self.sampling, workers=self.workers, patience=self.patience, shares=shares
+        )
+        with closing(reading):
             for read in reading:
-                outcome = read.outcome
-                clips = outcome if isinstance(outcome, VideoError) else outcome.pixels
-                yield Sample(_printable(str(read.item.path)), read.item.label, clips)
+                name, outcome = _printable(str(read.item.path)), read.outcome
+                if isinstance(outcome, VideoError):
+                    yield Sample(name, read.item.label, outcome)
+                else:
+                    yield Sample(name, read.item.label, outcome.pixels, outcome.frames)
 
 
 def find_videos(
@@ -114,6 +125,7 @@ def find_videos(
     frame_template: str | None = None,
     workers: int | None = None,
     patience: float = PATIENCE_SECONDS,
+    shares: tuple[float, ...] = (),
 ) -> Videos:
     """A list, a folder of classes or videos, or a video.
 
@@ -124,6 +136,7 @@ def find_videos(
         frame_template: names of the frames, where videos are folders of frames.
         workers: threads that decode, by default one for two processors.
         patience: seconds of decoding after which a video is given up.
+        shares: of `Videos`.
 
     Raises:
         VideoError: there is no video at all.
@@ -134,7 +147,12 @@ def find_videos(
         nothing = VideoError("there is no video", where=place, fix="give a list, or a folder of videos")
         first = next((item.error for item in items if item.error), nothing)
         raise first
-    return Videos(str(place), items, sampling, workers, patience)
+    return Videos(str(place), items, sampling, workers, patience, shares)
+
+
+def shares_of(data: Data) -> tuple[float, ...]:
+    """`Videos.shares`; other data show whole videos."""
+    return data.shares if isinstance(data, Videos) else ()
 
 
 def check_labels(data: Data, classes: int) -> None:

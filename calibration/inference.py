@@ -58,4 +58,4 @@ def _show(contestants: Sequence[Contestant], sample: Sample) -> Answered | Skipp
             )
         rows.append(logits)
     digest = hashlib.sha256(sample.clips.tobytes()).hexdigest()
-    return Answered(sample.name, sample.label, np.stack(rows), digest)
+    return Answered(sample.name, sample.label, np.stack(rows), digest, sample.frames)

@@ -32,12 +32,14 @@ class Answered:
     Attributes:
         logits: float32 ``[networks, views, classes]``.
         sha256: of the pixels that were looked at.
+        frames: of the video, ``None`` where nothing tells.
     """
 
     name: str
     label: int | None
     logits: NDArray[np.float32]
     sha256: str
+    frames: int | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,7 @@ def _record(entry: Answered | Skipped) -> dict[str, Any]:
         "name": entry.name,
         "label": entry.label,
         "sha256": entry.sha256,
+        "frames": entry.frames,
         "shape": shape,
         "logits": text,
     }
@@ -172,7 +175,8 @@ def _entry(line: bytes) -> Answered | Skipped | None:
         if "error" in found:
             return Skipped(found["name"], found["error"], found["reason"])
         logits = np.frombuffer(base64.b64decode(found["logits"]), "<f4").reshape(found["shape"])
-        return Answered(found["name"], found["label"], logits.astype(np.float32), found["sha256"])
+        told = (found[key] for key in ("sha256", "frames"))
+        return Answered(found["name"], found["label"], logits.astype(np.float32), *told)
     except (ValueError, KeyError, TypeError):
         return None
 

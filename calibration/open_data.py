@@ -10,6 +10,7 @@ from edgevid.bundle import Bundle
 from edgevid.calibration.data import Data, find_videos
 from edgevid.calibration.shards import is_pack, open_pack
 from edgevid.contract import Sampling
+from edgevid.errors import ConfigError
 from edgevid.video.labels import read_labels
 from edgevid.video.sample import check_sampling
 
@@ -30,7 +31,7 @@ def open_data(
     Raises:
         BundleError: no bundle there.
         VideoError: no video there, damaged packed clips, or names that are not one a class.
-        ConfigError: the frame template does not number files.
+        ConfigError: see `open_videos`.
     """
     opened = Bundle.open(bundle)
     manifest = opened.manifest
@@ -43,9 +44,17 @@ def open_videos(place: Path, sampling: Sampling, **options: Any) -> Data:
 
     Raises:
         VideoError: no video there, or damaged packed clips.
-        ConfigError: the frame template does not number files.
+        ConfigError: the frame template does not number files, or beginnings are wanted of packed clips.
     """
-    return open_pack(place) if is_pack(place) else find_videos(place, sampling, **options)
+    if not is_pack(place):
+        return find_videos(place, sampling, **options)
+    if options.get("shares"):
+        raise ConfigError(
+            "packed clips are of whole videos: their beginnings are not there",
+            where="--early",
+            fix="give the videos that were packed as --data",
+        )
+    return open_pack(place)
 
 
 def sampling_and_labels(bundle: Path | None, **changes: Any) -> tuple[Sampling, list[str] | None]:

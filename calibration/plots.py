@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["accuracy_against_latency", "flips", "per_class", "sensitivity"]
+__all__ = ["accuracy_against_latency", "early", "flips", "per_class", "sensitivity"]
 
 _LOST, _GAINED, _OTHER = "#c0392b", "#2e7d32", "#9e9e9e"
 _MOST_CLASSES = 40
@@ -42,6 +42,33 @@ def accuracy_against_latency(comparison: Comparison) -> str | None:
     axes.set_xlabel("latency of a run, ms (95 % interval)")
     axes.set_ylabel("top-1, % (95 % interval)")
     axes.set_xlim(left=0)
+    axes.grid(alpha=0.3)
+    _legend(axes)
+    return _svg(figure)
+
+
+def early(comparison: Comparison) -> str | None:
+    """Top-1 over the part of each video that was seen; ``None`` where only whole videos were."""
+    if not comparison.early:
+        return None
+    figure, axes = _figure(4.5)
+    shares = [100 * part.share for part in comparison.early]
+    for number, variant in enumerate(comparison.variants):
+        found = [part.top1[number] for part in comparison.early]
+        axes.errorbar(
+            shares,
+            [100 * share.value for share in found],
+            yerr=[
+                [100 * (share.value - share.low) for share in found],
+                [100 * (share.high - share.value) for share in found],
+            ],
+            fmt="o-",
+            capsize=3,
+            label=variant.title,
+        )
+    axes.set_xlabel("seen of each video, %")
+    axes.set_ylabel("top-1, % (95 % interval)")
+    axes.set_xlim(0, 103)
     axes.grid(alpha=0.3)
     _legend(axes)
     return _svg(figure)

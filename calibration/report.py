@@ -43,6 +43,7 @@ def render(comparison: Comparison) -> str:
     environment.filters["percent"] = lambda share: f"{100 * share:.2f}"
     drawn = {
         "Accuracy against latency": plots.accuracy_against_latency(comparison),
+        "Early recognition": plots.early(comparison),
         "Changed answers": plots.flips(comparison),
         "Change by class": plots.per_class(comparison),
         **{

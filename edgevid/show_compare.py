@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edgevid.bench.results import LABELS
+from edgevid.bench.summary import Estimate as Timing
 from edgevid.calibration.comparison import Comparison, Pair, Variant
 from edgevid.calibration.shards import Pack
 from edgevid.calibration.statistics import Estimate, Paired
@@ -63,6 +64,9 @@ def comparison(found: Comparison) -> None:
     skipped = f", {len(found.skipped)} skipped" if found.skipped else ""
     console.print(f"{found.data.videos} videos of {found.data.source}{skipped}", markup=False)
     console.print(_table(found.variants))
+    if found.early:
+        console.print("top-1 % (95 %) when only the beginning of each video was seen:")
+        console.print(_early(found))
     for line in _remarks(found):
         console.print(line, markup=False, style="dim")
     for pair, variant in zip(found.pairs, found.variants[1:], strict=True):
@@ -91,17 +95,29 @@ def packed(pack: Pack) -> None:
 def _table(variants: tuple[Variant, ...]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("network", overflow="fold")
-    for heading in ("top-1 % (95 %)", "top-5 % (95 %)", "ms", "speed-up", "MB"):
+    by_frame = ["ms a frame"] if any(variant.frame_ms for variant in variants) else []
+    for heading in ("top-1 % (95 %)", "top-5 % (95 %)", "ms", *by_frame, "speed-up", "MB"):
         table.add_column(heading, justify="right", no_wrap=True)
     for variant in variants:
         table.add_row(
             escape(variant.title),
             _share(variant.top1),
             _share(variant.top5),
-            f"{variant.latency_ms.median:.4g}" if variant.latency_ms else "-",
+            _milliseconds(variant.latency_ms),
+            *(_milliseconds(variant.frame_ms) for _ in by_frame),
             f"{variant.speedup:.2f}x" if variant.speedup else "-",
             "-" if variant.bytes is None else f"{variant.bytes / 1e6:.2f}",
         )
+    return table
+
+
+def _early(found: Comparison) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("seen", justify="right", no_wrap=True)
+    for variant in found.variants:
+        table.add_column(escape(variant.title), justify="right", overflow="fold")
+    for part in found.early:
+        table.add_row(f"{100 * part.share:g} %", *map(_share, part.top1))
     return table
 
 
@@ -140,6 +156,10 @@ def _pair(console: Console, found: Comparison, pair: Pair, variant: Variant) -> 
     if pair.verdict:
         style = {"exceeded": "bold red", "within": "green"}.get(pair.verdict, "yellow")
         console.print(f"  {pair.verdict}: {pair.remark}", style=style, markup=False)
+
+
+def _milliseconds(found: Timing | None) -> str:
+    return "-" if found is None else f"{found.median:.4g}"
 
 
 def _share(found: Estimate | None) -> str:

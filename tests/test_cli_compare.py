@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from warm_command import edgevid
 
 from edgevid.cli import app
 from edgevid.demo import write_videos
@@ -45,12 +46,6 @@ def invoke(capsys):
         return end.value.code, printed.out, printed.err
 
     return call
-
-
-def edgevid(*arguments, **options):
-    return subprocess.run(
-        [*EDGEVID, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False, **options
-    )
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +153,64 @@ def test_the_status_is_one_only_when_the_drop_is_surely_too_large(
     assert code == status
     assert verdict in words
     assert f"{wrong} lost, 0 gained of 10" in words
+
+
+def test_beginnings_of_the_videos_give_a_curve(invoke, tiny_bundle, swapped, videos, tmp_path):
+    words = ("compare", tiny_bundle, swapped, "--data", videos, "--no-latency")
+    out, page = tmp_path / "c.json", tmp_path / "c.html"
+    code, printed, _ = invoke(*words, "--early", "50 %,0.25", "-o", out, "--html", page)
+    assert code == 0
+    found = json.loads(out.read_text())
+    assert [part["share"] for part in found["early"]] == [0.25, 0.5, 1]
+    assert found["early"][-1]["top1"] == [variant["top1"] for variant in found["variants"]]
+    assert "the first 25 % of 10 of 10 videos are too short for 4 frames" in " ".join(printed.split())
+    rows = [line.split()[:2] for line in printed.splitlines()]
+    assert all([share, "%"] in rows for share in ("25", "50", "100"))
+    assert "Early recognition" in page.read_text()
+    invoke(*words, "-o", out)
+    whole = json.loads(out.read_text())
+    assert (whole["videos"], whole["pairs"]) == (found["videos"], found["pairs"])
+    assert whole["early"] == []
+
+
+@pytest.mark.parametrize("shares", ["0%", "120%", "10%,abc", "", "-5%", "nan", "50"])
+def test_what_is_no_part_of_a_video_is_refused_by_the_name_of_the_flag(tiny_bundle, videos, shares):
+    words = ("compare", tiny_bundle, tiny_bundle, "--data", videos, "--early", shares)
+    with pytest.raises(ConfigError, match="no part of a video") as caught:
+        app([str(word) for word in words])
+    assert caught.value.where == "--early"
+
+
+@pytest.fixture(scope="module")
+def online(tiny_network, tmp_path_factory):
+    """Bundles of one network that takes from the past alone: of whole clips, and frame by frame."""
+    from edgevid.checkpoints import write
+    from edgevid.compiler import compile_checkpoint
+    from edgevid.models import build
+
+    shift = tiny_network.config.shift.model_copy(update={"direction": "unidirectional"})
+    network = build(tiny_network.config.model_copy(update={"shift": shift})).eval()
+    network.load_state_dict(tiny_network.state_dict())
+    folder = tmp_path_factory.mktemp("online")
+    write(folder / "online.safetensors", network)
+    for name, streaming in (("offline", False), ("online", True)):
+        compile_checkpoint(folder / "online.safetensors", folder / name, streaming=streaming)
+    return folder / "offline", folder / "online"
+
+
+def test_offline_and_online_stand_side_by_side_with_the_time_of_a_frame(invoke, online, videos, tmp_path):
+    out = tmp_path / "c.json"
+    given = ("compare", *online, "--data", videos, "--rounds", 5, "--early", "50%", "-o", out)
+    code, printed, _ = invoke(*given)
+    assert code == 0
+    found = json.loads(out.read_text())
+    assert found["pairs"][0]["agreement"]["value"] == 1, "the average over frames is the offline answer"
+    assert found["pairs"][0]["sqnr"] is None or found["pairs"][0]["sqnr"] > 80
+    offline, streamed = found["variants"]
+    assert offline["frame_ms"] is None
+    assert streamed["frame_ms"]["median"] == pytest.approx(streamed["latency_ms"]["median"] / 4)
+    assert "ms a frame" in printed
+    assert "online takes frame by frame" in printed
 
 
 def test_packed_clips_give_what_the_videos_give(invoke, tiny_bundle, swapped, videos, tmp_path):

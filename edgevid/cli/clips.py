@@ -15,10 +15,18 @@ def clips(
     split: Annotated[str, typer.Option(help="easy or hard.")] = "easy",
     count: Annotated[int, typer.Option(min=1, help="Videos a class.")] = 2,
     seed: Annotated[int, typer.Option(help="Of the generator.")] = 0,
+    sequence: Annotated[
+        int | None,
+        typer.Option(min=1, help="Instead one video of so many motions in a row, and where each begins."),
+    ] = None,
 ) -> None:
     """Generate the demo's clips as H.264 files."""
     from edgevid import show
-    from edgevid.demo import LABELS, write_videos
+    from edgevid.demo import LABELS, write_sequence, write_videos
 
+    if sequence is not None:
+        video = write_sequence(folder, split, seed, motions=sequence)
+        show.out().print(f"{sequence} motions in a row: {video}, {video.with_suffix('.json').name}")
+        return
     written = write_videos(folder, split, count * len(LABELS), seed)
     show.out().print(f"{count * len(LABELS)} videos of {len(LABELS)} classes: {written}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edgevid.cli.options import FrameTemplate, Patience, Threads, Workers, check_folder, named_files
+from edgevid.errors import ConfigError
 
 __all__ = ["compare"]
 
@@ -35,6 +36,9 @@ def compare(
     labels: Annotated[Path | None, typer.Option(help="Class names, one a line or JSON.")] = None,
     frame_template: FrameTemplate = None,
     threads: Threads = None,
+    early: Annotated[
+        str | None, typer.Option(metavar="SHARES", help="See beginnings of the videos too: 10%,25%,50%,100%.")
+    ] = None,
     latency: Annotated[bool, typer.Option("--latency/--no-latency", help="Measure it too.")] = True,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of measuring latency.")] = 20,
     workers: Workers = None,
@@ -44,7 +48,8 @@ def compare(
 
     Exit status: 1 if a candidate surely loses more top-1 than --max-drop (the whole 95 % interval
     of the paired drop is above it), or on an error; 0 otherwise. Videos that cannot be read are
-    skipped by name for all networks.
+    skipped by name for all networks. With --early the frames are sampled from the first part of
+    each video as if it ended there; whole videos are always seen.
     """
     from edgevid import show_compare
     from edgevid.bench.settings import Settings
@@ -61,7 +66,13 @@ def compare(
         name: load_ranking(file) for name, file in named_files(sensitivity or [], "--sensitivity").items()
     }
     names, found = open_data(
-        data, bundles[0], labels=labels, frame_template=frame_template, workers=workers, patience=timeout
+        data,
+        bundles[0],
+        labels=labels,
+        shares=_beginnings(early) if early is not None else (),
+        frame_template=frame_template,
+        workers=workers,
+        patience=timeout,
     )
     with show_compare.progress_bar(resumes=output is not None) as progress:
         result = compare(
@@ -80,3 +91,26 @@ def compare(
     if html:
         report.write_report(result, html)
     raise typer.Exit(1 if result.exceeded else 0)
+
+
+def _beginnings(text: str) -> tuple[float, ...]:
+    """Shares above 0, ascending; the last is 1.
+
+    Raises:
+        ConfigError: something else.
+    """
+    shares = {1.0}
+    for part in text.split(","):
+        digits = part.strip()
+        try:
+            value = float(digits.removesuffix("%")) / (100 if digits.endswith("%") else 1)
+        except ValueError:
+            value = 0.0
+        if not 0 < value <= 1:
+            raise ConfigError(
+                f"{part!r} is no part of a video",
+                where="--early",
+                fix="write shares above 0 % and up to 100 %, as 10%,25%,50%,100%",
+            )
+        shares.add(value)
+    return tuple(sorted(shares))

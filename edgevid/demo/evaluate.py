@@ -101,10 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from edgevid.demo import checkpoint
 
     parser = argparse.ArgumentParser(prog="python -m edgevid.demo.evaluate", description=main.__doc__)
-    parser.add_argument("checkpoints", nargs="*", type=Path, help="default: the two shipped ones")
+    parser.add_argument("checkpoints", nargs="*", type=Path, help="default: the shipped ones")
     parser.add_argument("--count", type=int, default=400, help="clips of each split")
     chosen = parser.parse_args(arguments)
-    for path in chosen.checkpoints or [checkpoint("tsm"), checkpoint("tsn")]:
+    for path in chosen.checkpoints or [checkpoint("tsm"), checkpoint("tsn"), checkpoint("online")]:
         loaded = read(path)
         print(report(path.stem, loaded.network(), chosen.count, loaded.normalization))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevid.disk import write_text
 from edgevid.errors import VideoError
+from edgevid.video.motion_sequence import draw_sequence
 from edgevid.video.synthetic import MOTIONS, SPLITS, draw_scene
 
-__all__ = ["LIST_NAME", "write_h264", "write_videos"]
+__all__ = ["LIST_NAME", "RATE", "write_h264", "write_sequence", "write_videos"]
 
 LIST_NAME = "list.txt"
 """Of the annotation list that `write_videos` leaves in its folder."""
+
+RATE = 25
+"""Frames a second."""
 
 QUALITY = 12
 """The encoder's constant rate factor. At 12 a decoded clip is within a few grey levels of the
@@ -71,7 +77,54 @@ def write_videos(
     return path
 
 
-def write_h264(path: Path, frames: NDArray[np.uint8], *, quality: int = QUALITY, rate: int = 25) -> None:
+def write_sequence(
+    folder: str | Path,
+    split: str = "easy",
+    seed: int = 0,
+    *,
+    motions: int = 6,
+    length: int = 48,
+    size: int = 48,
+    quality: int = QUALITY,
+) -> Path:
+    """Write ``folder/sequence_SPLIT_SEED.mp4``, in which several motions follow one another.
+
+    Beside it a JSON file of the same name tells ``rate``, frames a second, and for each of ``motions`` its
+    ``name``, the ``label`` of its class, its ``first`` frame from 0, and its number of ``frames``.
+
+    Args:
+        folder: created where it is missing.
+        split: a name in `edgevid.video.synthetic.SPLITS`.
+        seed: not negative.
+        motions: how many there are.
+        length: frames a motion.
+        size: pixels of the square frame's side, an even number.
+        quality: x264's constant rate factor, 0 (best) to 51.
+
+    Returns:
+        The path of the video.
+
+    Raises:
+        ConfigError: an unknown split, or a number out of its range.
+        VideoError: an odd ``size``, a folder that cannot be written, or no H.264 encoder.
+    """
+    scenes = draw_sequence(split, seed, motions, length=length, size=size)
+    path = Path(folder) / f"sequence_{split}_{seed}.mp4"
+    write_h264(path, np.concatenate([scene.render() for scene in scenes]), quality=quality)
+    told = [
+        {
+            "name": scene.motion,
+            "label": MOTIONS.index(scene.motion),
+            "first": index * length,
+            "frames": length,
+        }
+        for index, scene in enumerate(scenes)
+    ]
+    write_text(path.with_suffix(".json"), json.dumps({"rate": RATE, "motions": told}, indent=1), VideoError)
+    return path
+
+
+def write_h264(path: Path, frames: NDArray[np.uint8], *, quality: int = QUALITY, rate: int = RATE) -> None:
     """Encode RGB frames ``uint8 [T, H, W, 3]`` as H.264 in an MP4 file of ``rate`` frames a second.
 
     Raises:

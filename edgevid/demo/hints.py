@@ -24,20 +24,23 @@ HINTS = 17
 sprite's front is and how it moves."""
 
 
-def hints(scenes: Sequence[Scene], frames: Sequence[int]) -> NDArray[np.float32]:
+def hints(
+    scenes: Sequence[Scene], frames: Sequence[int], moments: Sequence[int] | None = None
+) -> NDArray[np.float32]:
     """Targets ``[N, T, 17]`` for the given frames of scenes of one length.
 
     Positions and angles are on cycles and given by their cosine and sine. Speeds are in cycles
-    a clip, about -1 to 1, from each frame to the next one of the scene.
+    a clip, about -1 to 1, from each frame, or each of ``moments``, to the next one of the scene.
     """
     chosen = list(frames)
+    moving = chosen if moments is None else list(moments)
     cycles = np.stack([_cycles(scene) for scene in scenes])
     fronts = np.stack([_front(scene) for scene in scenes])
     turns = 2 * np.pi * cycles[:, chosen, :3]
     front_turns = 2 * np.pi * fronts[:, chosen]
     size = 2 * cycles[:, chosen, 3:] - 1
-    parts = [np.cos(turns), np.sin(turns), size, _speeds(cycles)[:, chosen]]
-    parts += [np.cos(front_turns), np.sin(front_turns), _speeds(fronts)[:, chosen]]
+    parts = [np.cos(turns), np.sin(turns), size, _speeds(cycles)[:, moving]]
+    parts += [np.cos(front_turns), np.sin(front_turns), _speeds(fronts)[:, moving]]
     return np.concatenate(parts, axis=-1).astype(np.float32)
 
 

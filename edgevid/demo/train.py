@@ -1,10 +1,11 @@
-"""Train the demonstration's two networks on generated clips: ``python -m edgevid.demo.train``.
+"""Train the demonstration's networks on generated clips: ``python -m edgevid.demo.train``.
 
-Both are the same narrow MobileNetV2 over 8 frames of 48x48 pixels, once with TSM's
-bidirectional shift of a quarter of the channels (Lin et al., ICCV 2019) and once without,
-trained alike: fresh clips in every step, first plain ones, then half of them easy and half
-difficult. The result depends on the seed and, through the order of floating-point sums, on the
-number of threads; each network takes about 9 minutes of one CPU core.
+All are the same narrow MobileNetV2 over 8 frames of 48x48 pixels: with TSM's bidirectional
+shift of a quarter of the channels (Lin et al., ICCV 2019), without it, and with a quarter
+taken from the past alone (see `edgevid.demo.online`). They are trained alike: fresh clips in
+every step, first plain ones, then half of them easy and half difficult. The result depends
+on the seed and, through the order of floating-point sums, on the number of threads; each
+network takes about 9 minutes of one CPU core, the last one 12.
 """
 
 from __future__ import annotations
@@ -25,12 +26,21 @@ import torch
 from edgevid.contract import Normalization, Sampling
 from edgevid.demo.evaluate import normalized, report, segment_centres
 from edgevid.demo.hints import HINTS, hint_loss, hints
+from edgevid.demo.online import (
+    FRAME_INTERVAL,
+    earlier,
+    follow_report,
+    frame_loss,
+    in_a_row,
+    is_online,
+    shuffled,
+)
 from edgevid.models import NetworkConfig, ShiftConfig
 from edgevid.models.mobilenet_v2 import MobileNetV2
 from edgevid.models.network import VideoNetwork
 from edgevid.video.synthetic import MOTIONS, SPLITS, Scene, Split, draw_scene
 
-__all__ = ["NETWORKS", "Recipe", "published_state", "save_checkpoint", "train"]
+__all__ = ["NETWORKS", "RECIPES", "Recipe", "published_state", "save_checkpoint", "train"]
 
 SEGMENTS = 8
 SIZE = 48
@@ -46,7 +56,12 @@ _TSM = NetworkConfig(
     shift=ShiftConfig(),
     dropout=0.05,
 )
-NETWORKS: Mapping[str, NetworkConfig] = {"tsm": _TSM, "tsn": _TSM.without_shift()}
+NETWORKS: Mapping[str, NetworkConfig] = {
+    "tsm": _TSM,
+    "tsn": _TSM.without_shift(),
+    # As many channels move as in both directions together: an eighth would be two of 16.
+    "online": _TSM.model_copy(update={"shift": ShiftConfig(direction="unidirectional")}),
+}
 """The shipped networks by the name of their file."""
 
 
@@ -91,6 +106,14 @@ class Recipe:
     seed: int = TRAINING_SEED
 
 
+RECIPES: Mapping[str, Recipe] = {
+    "tsm": Recipe(),
+    "tsn": Recipe(),
+    "online": Recipe(steps=3200, warm_up=1200),
+}
+"""Of the shipped networks."""
+
+
 def training_scenes(recipe: Recipe, step: int) -> list[Scene]:
     """The scenes of one step, of one length from 24 to 32 frames."""
     length = 24 + step % 9
@@ -111,7 +134,8 @@ def train(config: NetworkConfig, recipe: Recipe, *, log: TextIO | None = None) -
         log: where a line of progress goes every 50 steps; nowhere by default.
     """
     torch.manual_seed(recipe.seed)
-    network = MobileNetV2(config)
+    online = is_online(config)
+    network = MobileNetV2(in_a_row(config) if online else config)
     # Depthwise convolutions are faster on a CPU with the channels last.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     hinter = torch.nn.Linear(config.widths[-1], HINTS)
@@ -120,14 +144,20 @@ def train(config: NetworkConfig, recipe: Recipe, *, log: TextIO | None = None) -
     progress = _Progress(recipe.steps, log)
     for step in range(recipe.steps):
         scenes = training_scenes(recipe, step)
+        if online:
+            scenes = shuffled(scenes, recipe.seed, step)
         frames = segment_centres(scenes[0].length, config.segments)
         clips = np.stack([scene.render(frames) for scene in scenes])
         labels = torch.tensor([MOTIONS.index(scene.motion) for scene in scenes])
         images = normalized(clips, Normalization()).flatten(0, 1)
         features = network.avgpool(network.features(images)).flatten(1)
-        logits = network.classifier(network.dropout(features)).unflatten(0, (len(scenes), -1)).mean(1)
+        by_frame = network.classifier(network.dropout(features)).unflatten(0, (len(scenes), -1))
+        logits = by_frame.mean(1)
         loss = torch.nn.functional.cross_entropy(logits, labels)
-        hinted = hint_loss(hinter(features), torch.from_numpy(hints(scenes, frames)))
+        if online:
+            loss = (loss + frame_loss(by_frame, labels)) / 2
+        moments = earlier(frames) if online else frames
+        hinted = hint_loss(hinter(features), torch.from_numpy(hints(scenes, frames, moments)))
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate * _rate_factor(step, recipe.steps)
         optimizer.zero_grad()
@@ -135,6 +165,10 @@ def train(config: NetworkConfig, recipe: Recipe, *, log: TextIO | None = None) -
         total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         progress.add(loss.item(), float((logits.argmax(1) == labels).float().mean()))
+    if online:
+        trained = MobileNetV2(config)
+        trained.load_state_dict(network.state_dict())
+        return trained.eval()
     return network.eval()
 
 
@@ -183,7 +217,8 @@ _SHIFT_SETTINGS = ("proportion", "direction", "first", "rounding", "placement")
 
 def settings(config: NetworkConfig) -> dict[str, Any]:
     """What the weights cannot say, under the names of the flags that would say it."""
-    sampling = Sampling(segments=config.segments, resize=config.size, crop=config.size)
+    interval = FRAME_INTERVAL if is_online(config) else None
+    sampling = Sampling(segments=config.segments, resize=config.size, crop=config.size, interval=interval)
     known: dict[str, Any] = {
         **asdict(Normalization()),
         **asdict(sampling),
@@ -212,21 +247,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train, save and check the networks asked for."""
     parser = argparse.ArgumentParser(prog="python -m edgevid.demo.train", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo-checkpoints"), help="folder to write to")
-    parser.add_argument("--network", choices=tuple(NETWORKS), action="append", help="default: both")
-    parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--network", choices=tuple(NETWORKS), action="append", help="default: all")
+    parser.add_argument("--steps", type=int, help="default: those of the shipped ones")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--threads", type=int, default=1, help="the shipped ones were trained with 1")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
-    recipe = Recipe(steps=chosen.steps, seed=chosen.seed)
     chosen.out.mkdir(parents=True, exist_ok=True)
     for name in chosen.network or NETWORKS:
         print(f"{name}: training", file=sys.stderr)
+        recipe = replace(RECIPES[name], seed=chosen.seed)
+        recipe = replace(recipe, steps=chosen.steps or recipe.steps)
         network = train(NETWORKS[name], recipe, log=sys.stderr)
         path = chosen.out / f"{name}.safetensors"
         save_checkpoint(network, path)
         print(f"{name}: wrote {path}, {path.stat().st_size / 1e6:.2f} MB")
         print(report(name, network, 400))
+        if is_online(network.config):
+            print(follow_report(name, network, 20, seed=1))
 
 
 if __name__ == "__main__":

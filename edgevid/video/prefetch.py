@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -56,6 +56,7 @@ def read_ahead(
     *,
     workers: int | None = None,
     patience: float = PATIENCE_SECONDS,
+    shares: Sequence[float] = (1.0,),
 ) -> Generator[ReadVideo, None, None]:
     """Every item with its clips or its error, in order; a broken video never stops the rest.
 
@@ -67,6 +68,7 @@ def read_ahead(
         sampling: which frames, and which part of them.
         workers: threads; `default_workers` if not given.
         patience: seconds after which a video is given up.
+        shares: of `read_clips`.
 
     Raises:
         ConfigError: the sampling or a frame template contradicts itself, or a number is not positive.
@@ -85,9 +87,9 @@ def read_ahead(
     try:
         for item in items:
             if item.error is not None or leads_nowhere(item.path):  # what needs no thread is faster without
-                pending.append(partial(_read, item, sampling, patience, cancelled))
+                pending.append(partial(_read, item, sampling, patience, cancelled, shares))
             else:
-                pending.append(pool.submit(_read, item, sampling, patience, cancelled).result)
+                pending.append(pool.submit(_read, item, sampling, patience, cancelled, shares).result)
             if len(pending) > threads:
                 yield pending.popleft()()
         while pending:
@@ -97,7 +99,9 @@ def read_ahead(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _read(item: Item, sampling: Sampling, patience: float, cancelled: Event) -> ReadVideo:
+def _read(
+    item: Item, sampling: Sampling, patience: float, cancelled: Event, shares: Sequence[float]
+) -> ReadVideo:
     start = perf_counter()
     outcome: Clips | VideoError
     try:
@@ -109,6 +113,7 @@ def _read(item: Item, sampling: Sampling, patience: float, cancelled: Event) -> 
             frame_template=item.frame_template,
             frames=item.frames,
             deadline=Deadline(item.path, patience, cancelled),
+            shares=shares,
         )
     except VideoError as error:
         if error is not item.error:

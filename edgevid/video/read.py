@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -13,7 +13,7 @@ from edgevid.contract import Sampling
 from edgevid.video.deadline import Deadline
 from edgevid.video.decode import Video
 from edgevid.video.frames import ArrayFrames, FrameFolder
-from edgevid.video.sample import check_sampling, sample_indices
+from edgevid.video.sample import beginning, check_sampling, sample_indices
 from edgevid.video.transform import transform_frame
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class Clips:
 
     Attributes:
         pixels: ``uint8`` RGB ``[clips * crops, T, crop, crop, 3]``; the crops of a clip are
-            neighbours, in the order of `crop_offsets`.
-        indices: numbers of the frames used, ``[clips, T]``.
+            neighbours, in the order of `crop_offsets`. Of several beginnings one after the other.
+        indices: numbers of the frames used, ``[clips, T]``, likewise.
         frames: how many frames the video has.
         warnings: what the user should know about this video, in words.
     """
@@ -83,6 +83,7 @@ def read_clips(
     frame_template: str | None = None,
     frames: int | None = None,
     deadline: Deadline | None = None,
+    shares: Sequence[float] = (1.0,),
 ) -> Clips:
     """Sample, resize and crop one video as ``sampling`` says.
 
@@ -96,6 +97,7 @@ def read_clips(
         frame_template: file names in a folder of frames, such as ``img_{:05d}.jpg``.
         frames: number of frames in the folder, if an annotation list tells.
         deadline: when to give the video up.
+        shares: parts of the video that are seen, each sampled as if the video ended there; above 0, up to 1.
 
     Raises:
         VideoError: the video cannot be read; the message names the file and the way out.
@@ -109,12 +111,17 @@ def read_clips(
         deadline.check()
         return transform_frame(frame, sampling)
 
-    count, parts = opened.select(lambda number: sample_indices(number, sampling).ravel().tolist(), transform)
-    indices = sample_indices(count, sampling)
+    def chosen(number: int) -> NDArray[np.int64]:
+        return np.concatenate([sample_indices(beginning(number, share), sampling) for share in shares])
+
+    count, parts = opened.select(lambda number: chosen(number).ravel().tolist(), transform)
+    indices = chosen(count)
     # [clips, T, crops, H, W, 3] -> [clips, crops, T, H, W, 3]
     stacked = np.stack([np.stack([parts[int(index)] for index in clip]) for clip in indices]).swapaxes(1, 2)
     pixels = np.ascontiguousarray(stacked.reshape(-1, *stacked.shape[2:]))
-    return Clips(pixels, indices, count, (*opened.warnings, *_repeats(count, indices)))
+    return Clips(
+        pixels, indices, count, (*opened.warnings, *_repeats(count, sample_indices(count, sampling)))
+    )
 
 
 def _is_file(path: Path) -> bool:

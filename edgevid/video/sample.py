@@ -18,7 +18,7 @@ from edgevid.errors import ConfigError, VideoError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["check_sampling", "dense_indices", "sample_indices", "uniform_indices"]
+__all__ = ["beginning", "check_sampling", "dense_indices", "sample_indices", "uniform_indices"]
 
 MOST_CLIPS = 200
 
@@ -34,6 +34,11 @@ def sample_indices(frames: int, sampling: Sampling) -> NDArray[np.int64]:
     if sampling.mode == "dense":
         return dense_indices(frames, sampling.segments, sampling.window, sampling.clips)
     return uniform_indices(frames, sampling.segments, sampling.clips)
+
+
+def beginning(frames: int, share: float) -> int:
+    """How many frames the first ``share`` (0 to 1) of a video has: at least one, if it has any."""
+    return min(frames, max(1, int(frames * share + 0.5)))
 
 
 def uniform_indices(frames: int, segments: int, clips: int = 1) -> NDArray[np.int64]:

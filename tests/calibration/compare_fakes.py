@@ -38,8 +38,19 @@ class WrittenSession:
 class WrittenBundle:
     """A folder with a manifest and an artifact, and a session that only remembers."""
 
-    def __init__(self, path, logits, *, sampling=SAMPLING, labels=None, device="host", digest="a", **more):
-        self.path, self._session = path, WrittenSession(logits)
+    def __init__(
+        self,
+        path,
+        logits,
+        *,
+        sampling=SAMPLING,
+        labels=None,
+        device="host",
+        digest="a",
+        streaming=None,
+        **more,
+    ):
+        self.path, self._session, self._streaming = path, WrittenSession(logits), streaming
         vars(self._session).update(more)
         self.batches = (1,)
         self.manifest = SimpleNamespace(
@@ -59,7 +70,9 @@ class WrittenBundle:
         (path / "artifact" / "net.bin").write_bytes(bytes(1000))
 
     def artifact(self):
-        return SimpleNamespace(folder=self.path / "artifact", output=self._session.output)
+        return SimpleNamespace(
+            folder=self.path / "artifact", output=self._session.output, streaming=self._streaming
+        )
 
     def session(self, batch=None, settings=None):
         self.asked = (batch, settings)

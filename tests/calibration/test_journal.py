@@ -10,7 +10,7 @@ HEADER = {"bundles": ["a"], "data": "b"}
 ENTRIES = [
     Answered("vidéo 1", 1, np.ones((2, 3, 4), np.float32), "a1"),
     Skipped("two", "it is torn\n  where: here", "damaged"),
-    Answered("three", None, np.full((2, 1, 4), 1 / 3, np.float32), "b2"),
+    Answered("three", None, np.full((2, 1, 4), 1 / 3, np.float32), "b2", frames=40),
 ]
 
 
@@ -28,7 +28,7 @@ def same(found, wanted):
     for one, other in zip(found, wanted, strict=True):
         if isinstance(one, Answered):
             np.testing.assert_array_equal(one.logits, other.logits)
-            assert (one.label, one.sha256) == (other.label, other.sha256)
+            assert (one.label, one.sha256, one.frames) == (other.label, other.sha256, other.frames)
         else:
             assert one == other
 

@@ -10,6 +10,9 @@ import torch
 from edgevid.checkpoints import read
 from edgevid.checkpoints.checkpoint import load
 from edgevid.errors import UnknownLayoutError
+from edgevid.graph.export import export
+from edgevid.graph.streaming import stream_graph
+from edgevid.targets.onnxruntime import observer
 
 CONFORMANCE = Path(__file__).resolve().parents[2].parent / "shared" / "conformance"
 TOLERANCE = 1e-4
@@ -21,6 +24,14 @@ CASES = (
     "mmaction2_tsm_resnet50_8f",
     "mmaction2_tsm_mobilenetv2_8f",
 )
+MIT_BUFFERS = [
+    (1, 3, 56, 56),
+    *[(1, 4, 28, 28)] * 2,
+    *[(1, 8, 14, 14)] * 3,
+    *[(1, 12, 14, 14)] * 2,
+    *[(1, 20, 7, 7)] * 2,
+]
+"""``shift_buffer`` of MIT's ``online_demo/main.py``."""
 UNSUPPORTED = {
     "gsm_bninception_8f": "Gate-Shift",
     "gsm_inceptionv3_8f": "Gate-Shift",
@@ -115,6 +126,23 @@ def test_the_online_checkpoint_gives_the_same_logits_frame_by_frame(published, t
         logits = checkpoint.network().frame_logits(torch.from_numpy(published.clip(name))[None])[0]
     expected = published.expected(name)[0]
     assert np.abs(logits.numpy() - expected).max() / np.abs(expected).max() <= TOLERANCE
+
+
+def test_the_online_checkpoint_streams_through_the_buffers_of_the_published_demo(published, tmp_path):
+    name = "mit_online_mobilenetv2_12frames"
+    torch.save(tensors(published, name), tmp_path / "weights.pth")
+    streamed = stream_graph(export(read(tmp_path / "weights.pth").network()))
+    caches = streamed.streaming.caches
+    assert [cache.shape for cache in caches] == MIT_BUFFERS
+    advance = observer(streamed.model, threads=1)
+    state = [np.zeros(cache.shape, cache.dtype) for cache in caches]
+    logits = []
+    for frame in published.clip(name):
+        kept = {cache.name: value for cache, value in zip(caches, state, strict=True)}
+        answer, *state = advance({"frames": frame[None, None], **kept})
+        logits.append(answer[0])
+    expected = published.expected(name)[0]
+    assert np.abs(np.array(logits) - expected).max() / np.abs(expected).max() <= TOLERANCE
 
 
 @pytest.mark.parametrize(("name", "title"), UNSUPPORTED.items())

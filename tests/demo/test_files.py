@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from edgevid.demo import LABELS, write_videos
+from edgevid.demo import LABELS, write_sequence, write_videos
 from edgevid.demo.files import LIST_NAME, main, write_h264
 from edgevid.errors import ConfigError, VideoError
+from edgevid.video.motion_sequence import draw_sequence
 from edgevid.video.synthetic import draw_scene
 
 
@@ -62,6 +64,28 @@ def test_clips_of_two_splits_live_in_one_folder(tmp_path: Path) -> None:
     for split in ("easy", "hard"):
         write_videos(tmp_path, split, 1, length=4, size=32)
     assert len(list((tmp_path / LABELS[0]).iterdir())) == 2
+
+
+def test_motions_in_a_row_are_one_video_and_a_list_of_where_each_begins(tmp_path: Path) -> None:
+    video = write_sequence(tmp_path / "live", "hard", 3, motions=4, length=9, size=32)
+    assert video == tmp_path / "live" / "sequence_hard_3.mp4"
+    told = json.loads(video.with_suffix(".json").read_text())
+    assert told["rate"] == 25
+    scenes = draw_sequence("hard", 3, 4, length=9, size=32)
+    decoded = _decoded(video).astype(float)
+    assert len(decoded) == 36
+    for motion, scene in zip(told["motions"], scenes, strict=True):
+        assert motion["name"] == scene.motion == LABELS[motion["label"]]
+        shown = decoded[motion["first"] : motion["first"] + motion["frames"]]
+        assert np.abs((shown - scene.render()) @ (0.299, 0.587, 0.114)).mean() < 4
+
+
+def test_a_sequence_that_cannot_be_written_is_an_error_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(VideoError, match="file"):
+        write_sequence(tmp_path / "file", motions=1, length=2, size=16)
+    with pytest.raises(ConfigError, match="motions"):
+        write_sequence(tmp_path, motions=0)
 
 
 def test_odd_sides_are_refused_because_h264_cannot_hold_them(tmp_path: Path) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgevid.checkpoints import Checkpoint, read
-from edgevid.demo import LABELS, checkpoint, write_videos
+from edgevid.demo import LABELS, checkpoint, write_sequence, write_videos
 from edgevid.demo.evaluate import Scores, evaluate, main, predict
+from edgevid.demo.online import FRAME_INTERVAL, LATE, followed, stepped_frames
 from edgevid.demo.train import NETWORKS, TRAINING_SEED
 from edgevid.models import build
-from edgevid.video import read_class_folders, read_clips, read_list
+from edgevid.video import Video, read_class_folders, read_clips, read_list, transform_frame
 from edgevid.video.synthetic import draw_scene
 
 SEED = 5_081
@@ -34,7 +36,12 @@ def easy(tsm: Checkpoint) -> Scores:
     return evaluate(tsm.network(), "easy", COUNT, SEED, tsm.normalization)
 
 
-@pytest.mark.parametrize("name", ["tsm", "tsn"])
+@pytest.fixture(scope="module")
+def online() -> Checkpoint:
+    return read(checkpoint("online"))
+
+
+@pytest.mark.parametrize("name", ["tsm", "tsn", "online"])
 def test_a_checkpoint_is_small_and_says_all_that_its_weights_cannot(name: str) -> None:
     path = checkpoint(name)
     assert path.stat().st_size <= 4_000_000
@@ -73,6 +80,43 @@ def test_the_weights_with_the_shift_taken_out_are_useless(tsm: Checkpoint) -> No
 
 def test_the_hard_motions_leave_room_for_losses_to_be_seen(tsm: Checkpoint) -> None:
     assert 0.8 <= evaluate(tsm.network(), "hard", COUNT, SEED, tsm.normalization).top1 <= 0.9
+
+
+def test_the_uni_directional_network_tells_the_easy_motions_apart_too(online: Checkpoint) -> None:
+    scores = evaluate(online.network(), "easy", COUNT, SEED, online.normalization)
+    assert scores.top1 >= 0.95
+    assert scores.reversal >= 0.9
+    assert 0.8 <= evaluate(online.network(), "hard", COUNT, SEED, online.normalization).top1 <= 0.9
+
+
+def test_the_interval_of_its_frames_stands_in_the_checkpoint(online: Checkpoint) -> None:
+    assert online.sampling.interval == FRAME_INTERVAL
+    assert online.settings["interval"].source == "file"
+
+
+def test_frame_by_frame_it_is_right_most_of_the_time_from_a_few_steps_after_a_change_on(
+    online: Checkpoint,
+) -> None:
+    found = [followed(online.network(), "easy", SEED + n, online.normalization) for n in range(10)]
+    answers, labels, since = (np.concatenate(part) for part in zip(*found, strict=True))
+    assert (answers == labels)[since >= LATE].mean() >= 0.97
+
+
+def test_the_label_follows_a_streamed_video_of_several_motions(tmp_path: Path) -> None:
+    from edgevid.compiler import compile_checkpoint
+
+    video = write_sequence(tmp_path, "easy", SEED)
+    told = json.loads(video.with_suffix(".json").read_text())
+    frames = list(Video(video))
+    steps = np.array(stepped_frames(len(frames), rate=told["rate"]))
+    bundle = compile_checkpoint(checkpoint("online"), tmp_path / "online.bundle", streaming=True)
+    with bundle.session() as session:
+        stream = session.stream()
+        logits = [stream.step(transform_frame(frames[step], bundle.manifest.sampling)[0]) for step in steps]
+    answers = np.argmax(logits, axis=1)
+    for motion in told["motions"]:
+        during = answers[(steps >= motion["first"]) & (steps < motion["first"] + motion["frames"])]
+        assert (during[LATE:] == motion["label"]).mean() > 0.5, motion
 
 
 @pytest.mark.parametrize(("split", "count"), [("easy", 24), ("hard", 24)])

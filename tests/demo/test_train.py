@@ -77,6 +77,13 @@ def test_hints_are_the_state_of_the_sprite_and_its_change() -> None:
     np.testing.assert_allclose(columns[:, 16], 0, atol=1e-6)
 
 
+def test_hints_may_tell_of_speeds_at_other_moments() -> None:
+    scene = draw_scene("easy", 0, 1, motion="move_right", length=12, size=16)
+    later, before = hints([scene], [2, 5])[0], hints([scene], [2, 5], [0, 3])[0]
+    np.testing.assert_array_equal(before[:, :7], later[:, :7])
+    np.testing.assert_allclose(before[:, 7], 12 * np.diff(scene.x)[[0, 3]], rtol=1e-5)
+
+
 def test_hints_of_a_size_that_starts_again_have_the_sign_of_its_growth() -> None:
     scenes = [draw_scene("easy", 0, index, motion="grow", length=12, size=16) for index in range(20)]
     assert any(np.any(np.diff(scene.radius) < 0) for scene in scenes)

@@ -24,7 +24,7 @@ def reading(monkeypatch):
     """Puts ``read`` in the place of `read_clips`; clips are told apart by their number of frames."""
 
     def put(read):
-        def read_clips(path, sampling, *, frame_template, frames, deadline):
+        def read_clips(path, sampling, *, deadline, **_):
             read(path, deadline)
             return Clips(np.zeros((1, 4, 24, 24, 3), np.uint8), np.zeros((1, 4), np.int64), int(path.name))
 

@@ -72,6 +72,19 @@ def test_a_video_shorter_than_the_segments_repeats_frames_and_says_so(tmp_path, 
     assert any(f"only {count} frames" in warning for warning in clips.warnings)
 
 
+def test_beginnings_are_sampled_as_if_the_video_ended_there(tmp_path):
+    path = write_video(tmp_path / "a.mp4", moving_frames(40))
+    full = np.stack(decode_everything(path))
+    sampling = Sampling(segments=4, clips=2, crops=3, resize=32, crop=24)
+    for source in (path, full):
+        clips = read_clips(source, sampling, shares=(0.05, 0.5, 1.0))
+        expected = [read_clips(full[:seen], sampling) for seen in (2, 20, 40)]
+        assert (clips.pixels == np.concatenate([part.pixels for part in expected])).all()
+        assert (clips.indices == np.concatenate([part.indices for part in expected])).all()
+        assert clips.frames == 40
+        assert clips.warnings == (), "the video itself is long enough"
+
+
 def test_warnings_about_the_file_come_with_the_clips(tmp_path):
     path = write_video(
         tmp_path / "a.mp4",

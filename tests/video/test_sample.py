@@ -5,7 +5,7 @@ import pytest
 
 from edgevid.contract import Sampling
 from edgevid.errors import ConfigError, VideoError
-from edgevid.video.sample import check_sampling, dense_indices, sample_indices, uniform_indices
+from edgevid.video.sample import beginning, check_sampling, dense_indices, sample_indices, uniform_indices
 
 
 def mit_test_indices(frames, segments, dense=False, twice=False):
@@ -116,3 +116,11 @@ def test_settings_that_no_video_fits_are_named(settings, named):
 def test_a_number_of_clips_that_would_fill_the_memory_is_refused():
     with pytest.raises(ConfigError, match="at most 200"):
         check_sampling(Sampling(clips=100_000))
+
+
+@pytest.mark.parametrize(
+    ("frames", "share", "seen"),
+    [(28, 0.25, 7), (28, 0.1, 3), (30, 0.25, 8), (3, 0.1, 1), (10, 1.0, 10), (1, 0.01, 1), (0, 0.5, 0)],
+)
+def test_a_part_of_a_video_is_so_many_of_its_frames_and_one_at_least(frames, share, seen):
+    assert beginning(frames, share) == seen
