@@ -17,6 +17,7 @@ from onnx_ir.passes import common as passes
 
 from edgevid.contract import Cache, Streaming
 from edgevid.errors import GraphError
+from edgevid.graph.integer_shifts import shift_integers
 from edgevid.graph.plain_shift import Writer
 from edgevid.graph.retime import per_frame, segments_of
 from edgevid.graph.shift_op import (
@@ -66,6 +67,7 @@ def stream_graph(model: ir.Model, *, lookahead: bool = False) -> StreamGraph:
     """
     segments = segments_of(model)
     changed = per_frame(model, 1)
+    shift_integers(changed)
     stream = _Stream(changed, lookahead)
     for node in list(changed.graph):
         stream.visit(node)

@@ -15,11 +15,11 @@ from edgevid.contract import (
     Precision,
     RunSettings,
     Scheme,
+    Session,
 )
 from edgevid.diagnostic import Diagnosis
 from edgevid.errors import ConfigError
 from edgevid.targets._artifact import describe
-from edgevid.targets._example import write_example
 from edgevid.targets._schemes import SCHEMES
 from edgevid.targets._session import refuse_boards
 from edgevid.targets.tensorrt.boards import Board, board
@@ -30,7 +30,6 @@ from edgevid.targets.tensorrt.versions import versions_of
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from edgevid.targets.tensorrt.session import TensorRtSession
     from edgevid.targets.tensorrt.vendor import Flavor
 
 __all__ = ["TensorRtTarget", "scheme_of", "typed"]
@@ -39,22 +38,10 @@ _LOWERINGS = ("fused_slice_concat", "slice_concat", "fused_pad")
 """A shift as slices and one concat is one kernel; a pad makes two of it. Of a symbolic batch only the second
 holds, and is one kernel in every profile too."""
 
+_STREAM_LOWERINGS = ("fused_slice_concat",)
+"""What a streaming graph has left of a shift is in space alone, and on the fused axis it stays in 4D."""
+
 _FORBIDDEN = frozenset({"NonZero", "ScatterElements", "ScatterND", "edgevid::Shift"})
-
-_EXAMPLE = """
-import {flavor} as tensorrt
-from cuda.bindings import runtime as cuda
-
-logits, kind = np.zeros({output_shape!r}, np.float32), cuda.cudaMemcpyKind
-engine = tensorrt.Runtime(tensorrt.Logger()).deserialize_cuda_engine((here / {entry!r}).read_bytes())
-context = engine.create_execution_context()
-context.set_input_shape({input!r}, clip.shape)
-given, result = (cuda.cudaMalloc(array.nbytes)[1] for array in (clip, logits))
-cuda.cudaMemcpy(given, clip.ctypes.data, clip.nbytes, kind.cudaMemcpyHostToDevice)
-context.set_tensor_address({input!r}, given), context.set_tensor_address({output!r}, result)
-context.execute_async_v3(0)
-cuda.cudaMemcpy(logits.ctypes.data, result, logits.nbytes, kind.cudaMemcpyDeviceToHost)
-"""
 
 
 class TensorRtTarget:
@@ -87,7 +74,7 @@ class TensorRtTarget:
             return _board_folder(graph, options, gpu)
         return _engine(graph, options, gpu)
 
-    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> TensorRtSession:
+    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> Session:
         """Open an engine on this machine's GPU.
 
         Raises:
@@ -95,6 +82,10 @@ class TensorRtTarget:
         """
         settings = settings or artifact.settings
         refuse_boards(self.name, settings)
+        if artifact.streaming is not None:
+            from edgevid.targets.tensorrt.streaming_session import TensorRtStreamingSession
+
+            return TensorRtStreamingSession(artifact, settings)
         from edgevid.targets.tensorrt.session import TensorRtSession
 
         return TensorRtSession(artifact, settings)
@@ -118,15 +109,18 @@ def typed(graph: ir.Model, precision: Precision, flavor: Flavor) -> ir.Model:
     Raises:
         GraphError: it has no form in this precision.
     """
+    from edgevid.targets.tensorrt.channels_last import with_channels_last
     from edgevid.targets.tensorrt.common_scale import with_common_scales
+    from edgevid.targets.tensorrt.float_moves import with_float_moves
     from edgevid.targets.tensorrt.four_channels import with_four_channels
     from edgevid.targets.tensorrt.frames import cast_first
     from edgevid.targets.tensorrt.half import as_half
+    from edgevid.targets.tensorrt.integer_caches import with_integer_caches
     from edgevid.targets.tensorrt.segment_mean import merge_segment_mean
 
-    floats = merge_segment_mean(cast_first(graph))
+    floats = with_channels_last(merge_segment_mean(cast_first(graph)))
     if precision == "int8":
-        floats = with_four_channels(floats)
+        floats = with_integer_caches(with_float_moves(with_four_channels(floats)))
     if precision == "int8" and flavor == "tensorrt_rtx":
         return as_half(with_common_scales(floats))
     # Where full TensorRT has all convolutions in int8, it rounds what they give at once.
@@ -173,6 +167,7 @@ def _capability(gpu: Board | None, found: Here) -> Capability:
         forbidden_ops=_FORBIDDEN,
         lowerings=_LOWERINGS,
         batch_lowerings=_LOWERINGS,
+        stream_lowerings=_STREAM_LOWERINGS if gpu else (),
         scheme=scheme_of(gpu) if gpu and "int8" in precisions else None,
         batch_profiles=engines,
         limits_workspace=engines,
@@ -181,9 +176,10 @@ def _capability(gpu: Board | None, found: Here) -> Capability:
 
 def _board_folder(graph: ir.Model, options: CompileOptions, gpu: Board) -> Artifact:
     from edgevid.targets.tensorrt.board import write_board
+    from edgevid.targets.tensorrt.float_moves import with_float_moves
     from edgevid.targets.tensorrt.opset13 import as_opset13
 
-    artifact = write_board(as_opset13(graph), options, gpu)
+    artifact = write_board(as_opset13(with_float_moves(graph)), options, gpu)
     return replace(artifact, notes=(*artifact.notes, gpu.note)) if gpu.note else artifact
 
 
@@ -191,7 +187,9 @@ def _engine(graph: ir.Model, options: CompileOptions, gpu: Board) -> Artifact:
     import onnx_ir
 
     from edgevid.targets.tensorrt.build import build_plan
+    from edgevid.targets.tensorrt.cache_tensors import held
     from edgevid.targets.tensorrt.engine import EngineIdentity, save_identity
+    from edgevid.targets.tensorrt.example import write_engine_example
     from edgevid.targets.tensorrt.layer_report import report_of, save_report
 
     flavor: Flavor = "tensorrt_rtx" if gpu.family == "rtx" else "tensorrt"
@@ -208,6 +206,8 @@ def _engine(graph: ir.Model, options: CompileOptions, gpu: Board) -> Artifact:
         batches=options.batches,
     )
     artifact = artifacts[0]
+    if options.streaming is not None:
+        artifacts[0] = artifact = replace(artifact, streaming=held(options.streaming, network))
     artifact.path.write_bytes(plan.data)
     only = this_gpu().name if flavor == "tensorrt" else ""
     identity = EngineIdentity(
@@ -218,9 +218,7 @@ def _engine(graph: ir.Model, options: CompileOptions, gpu: Board) -> Artifact:
         batches=options.batches,
     )
     save_identity(identity, artifact.folder)
-    write_example(
-        artifact, _EXAMPLE, flavor=flavor, output=artifact.output.name, output_shape=artifact.output.shape
-    )
+    write_engine_example(artifact, flavor)
     notes = []
     if any(value.dtype == onnx_ir.DataType.FLOAT16 for node in network.graph for value in node.outputs):
         notes.append(_float_note(graph))

@@ -1,4 +1,4 @@
-"""One input, one output and what computes between them, on a stream of its own and timed by CUDA events.
+"""Inputs, an output and what computes between them, on a stream of its own and timed by CUDA events.
 
 The functions are those of the CUDA Runtime API as the ``cuda-bindings`` package has them: each returns an
 error code and then its results.
@@ -7,7 +7,7 @@ error code and then its results.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
@@ -57,30 +57,28 @@ class _Buffer:
     device: int
 
 
+Spec = tuple[tuple[int, ...], np.dtype[Any]]
+"""Shape and type of an array."""
+
+
 class CudaPipeline:
     """Memory, stream and events of one network. `close` releases them, also after a failure."""
 
-    def __init__(
-        self,
-        cuda: Any,
-        given: tuple[tuple[int, ...], np.dtype[Any]],
-        result: tuple[tuple[int, ...], np.dtype[Any]],
-    ) -> None:
-        """Reserve memory for an input and an output of these shapes and types.
+    def __init__(self, cuda: Any, given: Sequence[Spec], result: Spec) -> None:
+        """Reserve memory for inputs and an output of these shapes and types.
 
         Raises:
             TargetError: there is not enough memory, or no GPU.
         """
         self._cuda = cuda
         self._held = ExitStack()
-        self._graph: Any = None
-        self._enqueue: Callable[[], None] = lambda: None
+        self._launch: Callable[[], None] = lambda: None
         with ExitStack() as undo:
             undo.callback(self._held.close)
             self._stream = checked(cuda, cuda.cudaStreamCreate())
             self._held.callback(cuda.cudaStreamDestroy, self._stream)
             self._events = [self._event() for _ in range(4)]
-            self._given, self._result = self._buffer(*given), self._buffer(*result)
+            self._given, self._result = [self._buffer(*each) for each in given], self._buffer(*result)
             undo.pop_all()
 
     @property
@@ -89,54 +87,82 @@ class CudaPipeline:
         return int(self._stream)
 
     @property
-    def addresses(self) -> tuple[int, int]:
-        """Of the input and the output on the device."""
-        return self._given.device, self._result.device
-
-    @property
-    def captured(self) -> bool:
-        """What is computed was captured as a CUDA graph."""
-        return self._graph is not None
+    def addresses(self) -> tuple[int, ...]:
+        """Of the inputs and then of the output on the device."""
+        return *(each.device for each in self._given), self._result.device
 
     def prepare(self, enqueue: Callable[[], None], *, capture: bool) -> None:
-        """Say what computes the output from the input, and ``capture`` it as a CUDA graph.
+        """Say what computes the output from the inputs, and ``capture`` it as a CUDA graph.
 
         It is called once before it is captured, since a first call may allocate (TensorRT documentation,
         "CUDA graphs").
         """
-        cuda = self._cuda
-        self._enqueue = enqueue
         enqueue()
-        checked(cuda, cuda.cudaStreamSynchronize(self._stream))
-        if not capture:
-            return
+        self._wait()
+        self._launch = self.capture(enqueue) if capture else enqueue
+
+    def capture(self, enqueue: Callable[[], None]) -> Callable[[], None]:
+        """A CUDA graph of what ``enqueue`` puts on the stream, addresses included; called, it is launched."""
+        cuda = self._cuda
         mode = cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         checked(cuda, cuda.cudaStreamBeginCapture(self._stream, mode))
-        enqueue()
-        graph = checked(cuda, cuda.cudaStreamEndCapture(self._stream))
         try:
-            self._graph = checked(cuda, cuda.cudaGraphInstantiate(graph, 0))
+            enqueue()
+        finally:
+            ended = cuda.cudaStreamEndCapture(self._stream)
+        graph = checked(cuda, ended)
+        try:
+            launchable = checked(cuda, cuda.cudaGraphInstantiate(graph, 0))
         finally:
             cuda.cudaGraphDestroy(graph)
-        self._held.callback(cuda.cudaGraphExecDestroy, self._graph)
+        self._held.callback(cuda.cudaGraphExecDestroy, launchable)
 
-    def run(self, given: NDArray[Any]) -> NDArray[Any]:
-        """The output for one input, converted to the type that the network takes."""
-        cuda, kind = self._cuda, self._cuda.cudaMemcpyKind
-        source, result = self._given, self._result
-        np.copyto(source.host, given, casting="safe")
+        def launch() -> None:
+            checked(cuda, cuda.cudaGraphLaunch(launchable, self._stream))
+
+        return launch
+
+    def run(self, *given: NDArray[Any], launch: Callable[[], None] | None = None) -> NDArray[Any]:
+        """The output for the inputs, which are converted to the types that the network takes.
+
+        ``launch`` computes it in place of what was prepared.
+        """
+        kind, result = self._cuda.cudaMemcpyKind, self._result
+        for source, array in zip(self._given, given, strict=True):
+            np.copyto(source.host, array, casting="safe")
         self._record(0)
-        self._copy(source.device, source.host.ctypes.data, source.host.nbytes, kind.cudaMemcpyHostToDevice)
+        for source in self._given:
+            size = source.host.nbytes
+            self._copy(source.device, source.host.ctypes.data, size, kind.cudaMemcpyHostToDevice)
         self._record(1)
-        if self._graph is None:
-            self._enqueue()
-        else:
-            checked(cuda, cuda.cudaGraphLaunch(self._graph, self._stream))
+        (launch or self._launch)()
         self._record(2)
         self._copy(result.host.ctypes.data, result.device, result.host.nbytes, kind.cudaMemcpyDeviceToHost)
         self._record(3)
-        checked(cuda, cuda.cudaStreamSynchronize(self._stream))
+        self._wait()
         return result.host.copy()
+
+    def reserve(self, size: int) -> int:
+        """The address of ``size`` bytes more on the device.
+
+        Raises:
+            TargetError: there is not enough memory.
+        """
+        device = checked(self._cuda, self._cuda.cudaMalloc(size))
+        self._held.callback(self._cuda.cudaFree, device)
+        return int(device)
+
+    def write(self, address: int, array: NDArray[Any]) -> None:
+        """Copy a contiguous array to the device."""
+        kind = self._cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
+        self._copy(address, array.ctypes.data, array.nbytes, kind)
+        self._wait()
+
+    def read(self, address: int, array: NDArray[Any]) -> None:
+        """Fill a contiguous array from the device."""
+        kind = self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        self._copy(array.ctypes.data, address, array.nbytes, kind)
+        self._wait()
 
     def times(self) -> StepTimes:
         """Of the last run."""
@@ -165,6 +191,9 @@ class CudaPipeline:
         self._held.callback(cuda.cudaFree, device)
         raw = (ctypes.c_byte * size).from_address(int(pinned))
         return _Buffer(np.frombuffer(memoryview(raw), dtype).reshape(shape), int(device))
+
+    def _wait(self) -> None:
+        checked(self._cuda, self._cuda.cudaStreamSynchronize(self._stream))
 
     def _copy(self, to: int, source: int, size: int, kind: Any) -> None:
         checked(self._cuda, self._cuda.cudaMemcpyAsync(to, source, size, kind, self._stream))

@@ -54,8 +54,6 @@ def with_four_channels(graph: ir.Model) -> ir.Model:
 
 def _way_to_convolution(model: ir.Model) -> list[ir.Node] | None:
     """From the Cast of the frames to the first convolution, one after the other; None if they are others."""
-    if len(model.graph.inputs) != 1:
-        return None
     way: list[ir.Node] = []
     value = model.graph.inputs[0]
     while True:

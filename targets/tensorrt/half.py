@@ -1,6 +1,8 @@
 """Write a lowered float32 graph in float16, for runtimes that take the graph's types at their word.
 
-Inputs and outputs keep their types. What float16 computes badly stays in float32, with casts around it.
+The clips and the logits keep their types; caches of a graph that takes frame by frame are float16 as well, so
+that nothing is converted where they are read and written. What float16 computes badly stays in float32, with
+casts around it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from onnx_ir import tape
 from onnx_ir.passes import common as passes
 
 from edgevid.errors import GraphError
+from edgevid.targets.tensorrt.cache_tensors import caches_of
 
 __all__ = ["as_half", "float_nodes"]
 
@@ -51,6 +54,9 @@ def as_half(graph: ir.Model, keep: Collection[str] = ()) -> ir.Model:
     _refuse_graphs(changed)
     kept = {*float_nodes(changed), *keep}
     work = _Halver(changed)
+    for cache, _ in caches_of(changed):
+        if cache.dtype == _FLOAT:
+            cache.type = ir.TensorType(_HALF)
     for node in list(changed.graph):
         if node.name in kept:
             work.keep(node)
@@ -114,12 +120,13 @@ class _Halver:
                 output.type = ir.TensorType(_HALF)
 
     def restore_outputs(self) -> None:
-        """Give the graph's outputs their type back."""
+        """Give the logits their type back, and the next caches that of the caches."""
         for index, value in enumerate(self.graph.outputs):
-            if value.dtype == _HALF:
+            if value.dtype == (_FLOAT if index else _HALF):
                 name = value.name
-                value.name = f"{name}.half"
-                restored = self._as(value, _FLOAT, self.floats, None)
+                value.name = f"{name}.{'float' if index else 'half'}"
+                kind, known = (_HALF, self.halves) if index else (_FLOAT, self.floats)
+                restored = self._as(value, kind, known, None)
                 restored.name = name
                 self.graph.outputs[index] = restored
 
@@ -191,15 +198,19 @@ def _writes_no_float(node: ir.Node) -> bool:
 def _outside_of_layers(graph: ir.Model) -> tuple[set[ir.Node], set[ir.Node]]:
     """Operations with no convolution or dense layer before them, and those with none behind."""
     nodes = list(graph.graph)
+    pairs = caches_of(graph)
+    caches, following = {cache for cache, _ in pairs}, {after for _, after in pairs}
     before, behind = set(), set()
     for node in nodes:
+        if caches.intersection(node.inputs):
+            continue
         made = [None if value is None else value.producer() for value in node.inputs]
         fed = [each for each in made if each is not None]
         reads = fed or any(value in graph.graph.inputs for value in node.inputs)
         if node.op_type not in _LAYERS | _PAIRS and reads and all(each in before for each in fed):
             before.add(node)
     for node in reversed(nodes):
-        if node.op_type in _LAYERS | _PAIRS:
+        if node.op_type in _LAYERS | _PAIRS or following.intersection(node.outputs):
             continue
         uses = [use.node for output in node.outputs for use in output.uses()]
         if all(each in behind for each in uses):

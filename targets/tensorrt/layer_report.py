@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,7 +22,7 @@ REPORT = "layers.json"
 
 _KINDS: Mapping[str, Literal["Conv", "Dense"]] = {"Conv": "Conv", "Gemm": "Dense", "MatMul": "Dense"}
 _MOVING = frozenset(
-    {"Cast", "Concat", "Pad", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
+    {"Cast", "Concat", "Identity", "Pad", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
 )
 _PAIRS = frozenset({"DequantizeLinear", "QuantizeLinear"})
 _GENERATED = "kgen"
@@ -119,7 +119,7 @@ def report_of(log: str, graph: ir.Model, profile: int = 0) -> LayerReport:
         layers_found=tuple(
             _layer_record(node, kernels, quantized) for node in graph.graph if _is_layer(node)
         ),
-        shifts=_shifts(kernels, kinds),
+        shifts=_shifts(kernels, kinds, _shift_namer(graph)),
         moved=sum(kernel.moved for kernel in kernels),
         weights=sum(constants.values()),
     )
@@ -180,14 +180,40 @@ def _layer_record(node: ir.Node, kernels: Sequence[Kernel], quantized: bool) -> 
     )
 
 
-def _shifts(kernels: Sequence[Kernel], kinds: Mapping[str, str]) -> dict[str, int]:
+def _shifts(
+    kernels: Sequence[Kernel], kinds: Mapping[str, str], shift_of: Callable[[str], str]
+) -> dict[str, int]:
     """Kernels a shift that hold no arithmetic but rounding."""
-    names = {match[1]: 0 for name in kinds if (match := _SHIFT.match(name))}
+    names = {shift: 0 for name in kinds if (shift := shift_of(name))}
     for kernel in kernels:
         if all(kinds.get(name, "") in _MOVING | _PAIRS for name in kernel.origins):
-            for name in {match[1] for name in kernel.origins if (match := _SHIFT.match(name))}:
-                names[name] += 1
+            for shift in {shift for name in kernel.origins if (shift := shift_of(name))}:
+                names[shift] += 1
     return names
+
+
+def _shift_namer(graph: ir.Model) -> Callable[[str], str]:
+    """From an operation's name to that of the shift that it is a part of; empty for others.
+
+    What reads a cache and moves it is named ``SHIFT.PART`` (`edgevid.graph.streaming`).
+    """
+    from edgevid.targets.tensorrt.cache_tensors import caches_of
+
+    streamed, left = set(), [cache for cache, _ in caches_of(graph)]
+    while left:
+        for node in {use.node for use in left.pop().uses()}:
+            if node.op_type in ("Cast", "DequantizeLinear"):
+                left += node.outputs
+            elif node.op_type in _MOVING | {"Where"}:
+                streamed.add(str(node.name).rpartition(".")[0])
+
+    def shift_of(name: str) -> str:
+        if match := _SHIFT.match(name):
+            return match[1]
+        shift = name.rpartition(".")[0]
+        return shift if shift in streamed else ""
+
+    return shift_of
 
 
 def _kernel_record(kernel: Kernel) -> KernelRecord:

@@ -68,6 +68,7 @@ class Files(NamedTuple):
     manifest: Json
     network: Path
     cache: Optional[Path]
+    sequence: str  # golden frames of one video, with the logits of each; empty if the network takes clips
 
 
 def read_files() -> Files:
@@ -80,9 +81,12 @@ def read_files() -> Files:
         for kind in ("clips", "logits"):
             checked(manifest, golden(name, kind))
     settings = read_json(checked(manifest, HERE / "build.json"))
+    sequence = manifest["streaming"]["sequence"] if settings["streaming"] else ""
+    for kind in ("frames", "logits") if sequence else ():
+        checked(manifest, golden(sequence, kind))
     cache = settings["calibration_cache"]
     network = checked(manifest, HERE / settings["network"])
-    return Files(settings, manifest, network, checked(manifest, HERE / cache) if cache else None)
+    return Files(settings, manifest, network, checked(manifest, HERE / cache) if cache else None, sequence)
 
 
 def checked(manifest: Json, path: Path) -> Path:
@@ -431,6 +435,7 @@ def build(trt: Any, files: Files, log: Any, workspace: int) -> bytes:
     else:
         config.max_workspace_size = workspace
     config.clear_flag(trt.BuilderFlag.TF32)  # float32 is float32
+    halve_caches(trt, files, network)
     calibrator = allow_types(trt, files, builder, config)
     keep_in_float(trt, files, config, network)
     plan = builder.build_serialized_network(network, config)
@@ -487,6 +492,30 @@ def keep_in_float(trt: Any, files: Files, config: Any, network: Any) -> None:
     config.set_flag(getattr(flags, strict))
 
 
+def halve_caches(trt: Any, files: Files, network: Any) -> None:
+    """Let caches be what layers compute with, so that nothing converts them."""
+    streaming = files.settings["streaming"]
+    caches = streaming["caches"] if streaming else []
+    halves = {cache[end] for cache in caches for end in ("name", "next") if cache["dtype"] == "float16"}
+    ends = [network.get_input(index) for index in range(network.num_inputs)]
+    ends += [network.get_output(index) for index in range(network.num_outputs)]
+    for tensor in ends:
+        if tensor.name in halves:
+            tensor.dtype = trt.float16
+            halves.discard(tensor.name)
+    if halves:
+        raise BoardError(f"the network lacks {', '.join(sorted(halves))}", "copy the whole bundle again")
+
+
+class End(NamedTuple):
+    """An input or output of an engine; its place is its name, or before 8.5 a number."""
+
+    name: str
+    place: Any
+    shape: Tuple[int, ...]
+    kind: Any
+
+
 class Engine:
     """An engine on the GPU, and the memory around it.
 
@@ -513,17 +542,31 @@ class Engine:
 
     def _tensors(self, trt: Any) -> Tuple[List[Any], List[Tuple[int, ...]]]:
         """Of the input, then of the output: its name, or its place among the bindings, and its shape."""
+        ends = self._ends(trt)
+        if len(ends) != 2 or any(end.kind != trt.float32 for end in ends):
+            raise BoardError("the engine has not one float input and one float output", "--rebuild")
+        return [end.place for end in ends], [end.shape for end in ends]
+
+    def _ends(self, trt: Any) -> List["End"]:
+        """Inputs, then outputs."""
         engine = self._engine
         if self._by_name:
-            places = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-            places.sort(key=lambda name: engine.get_tensor_mode(name) != trt.TensorIOMode.INPUT)
-            shape_of, type_of = engine.get_tensor_shape, engine.get_tensor_dtype
-        else:
-            places = sorted(range(engine.num_bindings), key=lambda place: not engine.binding_is_input(place))
-            shape_of, type_of = engine.get_binding_shape, engine.get_binding_dtype
-        if len(places) != 2 or any(type_of(place) != trt.float32 for place in places):
-            raise BoardError("the engine has not one float input and one float output", "--rebuild")
-        return places, [tuple(shape_of(place)) for place in places]
+            names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+            names.sort(key=lambda name: engine.get_tensor_mode(name) != trt.TensorIOMode.INPUT)
+            return [
+                End(name, name, tuple(engine.get_tensor_shape(name)), engine.get_tensor_dtype(name))
+                for name in names
+            ]
+        places = sorted(range(engine.num_bindings), key=lambda place: not engine.binding_is_input(place))
+        return [
+            End(
+                engine.get_binding_name(place),
+                place,
+                tuple(engine.get_binding_shape(place)),
+                engine.get_binding_dtype(place),
+            )
+            for place in places
+        ]
 
     def run(self, clips: Array) -> Array:
         """Logits of exactly as many clips as the engine takes."""
@@ -544,13 +587,17 @@ class Engine:
         self.stages = dict(zip(("convert", "h2d", "compute", "d2h"), [converted, *times]))
         return self._output.copy()
 
+    def _addresses(self) -> Dict[Any, Any]:
+        """Of every tensor's memory, by its name or its place among the bindings."""
+        return dict(zip(self._places, (self._clips.value, self._logits.value)))
+
     def _enqueue(self) -> bool:
-        memory = [self._clips.value, self._logits.value]
+        addresses = self._addresses()
         if self._by_name:
-            for name, place in zip(self._places, memory):
-                self._context.set_tensor_address(name, place)
+            for name, address in addresses.items():
+                self._context.set_tensor_address(name, address)
             return bool(self._context.execute_async_v3(self._stream.value))
-        bindings = [place for _, place in sorted(zip(self._places, memory))]
+        bindings = [addresses[place] for place in sorted(addresses)]
         return bool(self._context.execute_async_v2(bindings, self._stream.value))
 
     def run_all(self, clips: Array) -> Array:
@@ -561,6 +608,87 @@ class Engine:
             filled = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
             rows.append(self.run(filled)[: len(part)])
         return np.concatenate(rows)
+
+
+class Stream(Engine):
+    """An engine that takes frame by frame.
+
+    Its caches stay on the GPU in two sets of memory, one that a step reads and one that it writes; then these
+    change places.
+    """
+
+    def __init__(self, trt: Any, plan: bytes, cuda: Cuda, log: Any, streaming: Json) -> None:
+        self._streaming = streaming
+        self._sizes: List[int] = []
+        self._ins: List[Any] = []
+        self._outs: List[Any] = []
+        self._gates: Any = None
+        Engine.__init__(self, trt, plan, cuda, log)
+        self._now, self._spare = [list(map(cuda.device_memory, self._sizes)) for _ in range(2)]
+        if streaming["gates"]:
+            self._valid, self._pinned_valid = cuda.host_array([len(streaming["gates"])])
+            self._open = cuda.device_memory(self._valid.nbytes)
+        self.shape = (1, streaming["segments"], *self.shape[2:])
+        self._steps = 0
+
+    def _tensors(self, trt: Any) -> Tuple[List[Any], List[Tuple[int, ...]]]:
+        """Of the frame, then of the logits; caches and gates are kept aside."""
+        ends = {end.name: end for end in self._ends(trt)}
+        kinds = {"float32": (trt.float32, 4), "float16": (trt.float16, 2)}
+        for cache in self._streaming["caches"]:
+            kind, size = kinds[cache["dtype"]]
+            given, following = ends.pop(cache["name"], None), ends.pop(cache["next"], None)
+            if given is None or following is None or {given.kind, following.kind} != {kind}:
+                raise BoardError(f"the engine has no {cache['dtype']} {cache['name']}", "--rebuild")
+            self._sizes.append(size * int(np.prod(given.shape)))
+            self._ins.append(given.place)
+            self._outs.append(following.place)
+        if self._streaming["gates"]:
+            self._gates = ends.pop(self._streaming["valid"], None)
+        missing = bool(self._streaming["gates"]) and self._gates is None
+        if missing or len(ends) != 2 or any(end.kind != trt.float32 for end in ends.values()):
+            raise BoardError(f"the engine has {', '.join(ends)} beside its caches", "--rebuild")
+        return [end.place for end in ends.values()], [end.shape for end in ends.values()]
+
+    def _addresses(self) -> Dict[Any, Any]:
+        addresses = Engine._addresses(self)
+        for places, memory in ((self._ins, self._now), (self._outs, self._spare)):
+            addresses.update(zip(places, (each.value for each in memory)))
+        if self._gates is not None:
+            addresses[self._gates.place] = self._open.value
+        return addresses
+
+    def reset(self) -> None:
+        """Forget all frames."""
+        self._steps = 0
+        for place, size in zip(self._now, self._sizes):
+            self._cuda("cudaMemsetAsync", place, ctypes.c_int(0), ctypes.c_size_t(size), self._stream)
+
+    def step(self, frame: Array, length: Optional[int] = None) -> Array:
+        """Logits of the frame that came ``delay`` steps before.
+
+        A sequence ends with the last frame given, unless its ``length`` says that it ended before.
+        """
+        if self._gates is not None:
+            cuda, last = self._cuda, self._steps + 1 if length is None else length
+            self._valid[...] = [0 <= self._steps - gate < last for gate in self._streaming["gates"]]
+            cuda.copy(self._open, self._pinned_valid, self._valid.nbytes, cuda.TO_DEVICE, self._stream)
+        logits = Engine.run(self, frame)
+        self._now, self._spare = self._spare, self._now
+        self._steps += 1
+        return logits[0]
+
+    def sequence(self, frames: Array) -> Array:
+        """Logits of each frame of one video, [F, classes]."""
+        self.reset()
+        delay = self._streaming["delay"]
+        rows = [self.step(frame) for frame in frames]
+        rows += [self.step(np.zeros_like(frames[0]), len(frames)) for _ in range(delay)]
+        return np.array(rows[delay:])
+
+    def run(self, clips: Array) -> Array:
+        """Logits of clips, each a video of its own, averaged over its frames."""
+        return np.array([self.sequence(clip).mean(axis=0) for clip in clips])
 
 
 # ------------------------------------------------------------------ the check
@@ -575,18 +703,27 @@ def check_golden(engine: Engine, files: Files) -> List[str]:
         # By their bytes: NaN equals nothing, and is no matter of chance.
         if found.tobytes() != engine.run_all(clips).tobytes():
             raise BoardError(f"two runs on {name} give different logits", "do not use this engine, report it")
-        error, decibels = difference(np.array(logits), found)
-        detail = f"{name.replace('_', ' ')}: relative error {error:.2e}, SQNR {decibels:.1f} dB"
         # Which layers are int8 is TensorRT's choice, and clips outside of the calibrated ranges differ by it.
         judged = files.settings["precision"] != "int8" or position == 0
-        if judged and not within(files.settings, error, decibels):
-            raise BoardError(
-                f"the engine does not compute what the reference does: {detail}; {files.settings['allowed']}",
-                "do not use it: try another --precision or TensorRT, and report the case",
-            )
-        tell(detail)
-        told.append(detail)
+        told.append(compare(name.replace("_", " "), logits, found, files, judged))
+    if isinstance(engine, Stream):
+        frames, logits = (load(golden(files.sequence, kind)) for kind in ("frames", "logits"))
+        found = engine.sequence(frames)
+        told.append(compare(f"a sequence of {len(frames)} frames, step by step", logits, found, files, True))
     return told
+
+
+def compare(name: str, wanted: Array, found: Array, files: Files, judged: bool) -> str:
+    """What was found; `BoardError` if it is judged, and too far from what was wanted."""
+    error, decibels = difference(np.array(wanted), found)
+    detail = f"{name}: relative error {error:.2e}, SQNR {decibels:.1f} dB"
+    if judged and not within(files.settings, error, decibels):
+        raise BoardError(
+            f"the engine does not compute what the reference does: {detail}; {files.settings['allowed']}",
+            "do not use it: try another --precision or TensorRT, and report the case",
+        )
+    tell(detail)
+    return detail
 
 
 def difference(wanted: Array, found: Array) -> Tuple[float, float]:
@@ -691,7 +828,7 @@ class Measured:
         return found
 
     def show(self) -> None:
-        rows = {"clip to logits": self.walls}
+        rows = {"input to logits": self.walls}
         rows.update(self.stages)
         for name, values in rows.items():
             figures = [f"p{q} {np.percentile(values, q):.3f}" for q in (50, 90, 95, 99)]
@@ -699,11 +836,16 @@ class Measured:
 
 
 def measure(engine: Engine, clips: Array, warmup: int, rounds: int, seconds: Optional[float]) -> Measured:
+    """Runs of a batch of clips, or steps of one frame where the engine takes these."""
     found = Measured()
+    run, given = engine.run, clips  # type: Any, Array
+    if isinstance(engine, Stream):
+        engine.reset()
+        run, given = engine.step, clips[0, 0]
 
     def sample(into: Json) -> None:
         wall, cpu = time.perf_counter(), time.process_time()
-        engine.run(clips)
+        run(given)
         into["wall_ns"].append(int(1e9 * (time.perf_counter() - wall)))
         into["cpu_ns"].append(int(1e9 * (time.process_time() - cpu)))
 
@@ -738,7 +880,8 @@ def result_of(
         }
         for name, role in zip(measured.NAMES, ("baseline", "twin"))
     ]
-    notes = ["wall time is from uint8 clips to logits; stages_ms are its parts"]
+    given = "one uint8 frame" if settings["streaming"] else "uint8 clips"
+    notes = [f"wall time is from {given} to logits; stages_ms are its parts"]
     if not power:
         notes.append("tegrastats gave nothing: no power, temperatures and clocks")
     if seconds is not None:
@@ -904,7 +1047,8 @@ def work(files: Files, arguments: argparse.Namespace) -> None:
         machine = Machine(trt, cuda)
         record = dict(machine.gpu(), network=sha256(files.network), precision=files.settings["precision"])
         plan = get_plan(trt, files, record, cuda, machine, log, arguments)
-        engine = Engine(trt, plan, cuda, log)
+        streaming = files.settings["streaming"]
+        engine = Stream(trt, plan, cuda, log, streaming) if streaming else Engine(trt, plan, cuda, log)
         path = arguments.output / "model.engine"
         try:
             checks = check_golden(engine, files)

@@ -39,7 +39,9 @@ _KEPT = """# Layers that float16 would spoil; trtexec can hold them to float32 s
 """
 
 
-def trtexec_script(precision: Precision, workspace: int, float_layers: Sequence[str]) -> str:
+def trtexec_script(
+    precision: Precision, workspace: int, float_layers: Sequence[str], formats: tuple[str, str] = ("", "")
+) -> str:
     """A shell script for trtexec of TensorRT 8 and 10.
 
     Every flag is given whose default differs between releases (trtexec's options in TensorRT's repository,
@@ -49,10 +51,13 @@ def trtexec_script(precision: Precision, workspace: int, float_layers: Sequence[
         precision: what the builder may use.
         workspace: bytes of the builder.
         float_layers: names of layers that stay in float32.
+        formats: of the network's inputs and of its outputs; float32 if empty.
     """
     flags, more = ["--noTF32"], ""
     if precision != "fp32":
         flags.append("--fp16")
+    names = ("--inputIOFormats", "--outputIOFormats")
+    flags += [f"{name}={given}" for name, given in zip(names, formats, strict=True) if given]
     if precision == "int8":
         flags += ["--int8", "--calib=calibration.cache"]
         more += _CACHE

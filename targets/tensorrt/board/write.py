@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgevid.contract import TOLERANCES, Artifact, CompileOptions
+from edgevid.contract import TOLERANCES, Artifact, CompileOptions, Precision, Streaming
 from edgevid.errors import GraphError
 from edgevid.graph.verify import MIN_SQNR
-from edgevid.targets._artifact import describe
+from edgevid.targets._artifact import VALID, describe
 from edgevid.targets.tensorrt.board.calibration_cache import as_float_and_ranges, write_cache
 from edgevid.targets.tensorrt.board.memory import check_memory, workspace_of
 from edgevid.targets.tensorrt.board.trtexec import trtexec_script
@@ -50,6 +50,8 @@ def write_board(graph: ir.Model, options: CompileOptions, board: Board) -> Artif
     artifact = describe("tensorrt", NETWORK, graph, options)
     # build_engine.py takes frames as they are, and makes floats of them for TensorRT 8, which has no uint8.
     artifact = replace(artifact, input=replace(artifact.input, dtype="uint8"))
+    if options.streaming is not None:
+        artifact = replace(artifact, streaming=_held(options.streaming, options.precision))
     notes = []
     steps: dict[str, float] = {}
     if options.precision == "int8":
@@ -73,6 +75,7 @@ def write_board(graph: ir.Model, options: CompileOptions, board: Board) -> Artif
         "workspace_bytes": workspace_of(board),
         "precision": options.precision,
         "batch": options.batch,
+        "streaming": _streaming_settings(artifact.streaming),
         "float_layers": kept,
         "tolerance": TOLERANCES[options.precision],
         "least_sqnr": MIN_SQNR,
@@ -81,16 +84,42 @@ def write_board(graph: ir.Model, options: CompileOptions, board: Board) -> Artif
     (options.folder / SETTINGS).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     shutil.copyfile(Path(__file__).with_name(BUILDER), options.folder / BUILDER)
     script = options.folder / "trtexec.sh"
-    script.write_text(trtexec_script(options.precision, workspace_of(board), kept), encoding="utf-8")
+    formats = _formats(artifact.streaming)
+    text = trtexec_script(options.precision, workspace_of(board), kept, formats)
+    script.write_text(text, encoding="utf-8")
     script.chmod(0o755)
     (options.folder / "README.txt").write_text(_readme(board, options, stacks), encoding="utf-8")
     if kept:
         notes.append(f"layers held in float32: {len(kept)}")
+    if options.streaming is not None and options.precision == "int8":
+        notes.append("caches are float16: a network of int8 inputs takes no calibration cache")
     notes.append(
         f"copy the bundle to the board and run artifacts/{options.folder.name}/{BUILDER} with its python3; "
         f"about {(need + workspace_of(board)) >> 20} MB of memory are needed there"
     )
     return replace(artifact, notes=tuple(notes))
+
+
+def _held(streaming: Streaming, precision: Precision) -> Streaming:
+    """With caches as the engine holds them: float16 where layers may be, also where these are in int8.
+
+    TensorRT 8 does not calibrate a network with inputs in int8 (trtexec, samples/common/sampleEngines).
+    """
+    kind = "float32" if precision == "fp32" else "float16"
+    return replace(streaming, caches=tuple(replace(cache, dtype=kind) for cache in streaming.caches))
+
+
+def _streaming_settings(streaming: Streaming | None) -> dict[str, object] | None:
+    return None if streaming is None else {"valid": VALID, **asdict(streaming)}
+
+
+def _formats(streaming: Streaming | None) -> tuple[str, str]:
+    """Types of the network's inputs and of its outputs, as trtexec wants them; empty if all are float32."""
+    if streaming is None or all(cache.dtype == "float32" for cache in streaming.caches):
+        return "", ""
+    caches = ["fp16:chw"] * len(streaming.caches)
+    given = ["fp32:chw"] * (1 + bool(streaming.gates))
+    return ",".join([*given, *caches]), ",".join(["fp32:chw", *caches])
 
 
 def _check(graph: ir.Model) -> None:
@@ -124,7 +153,10 @@ def _allowed(options: CompileOptions) -> str:
 
 
 def _readme(board: Board, options: CompileOptions, stacks: str) -> str:
-    return f"""A network for {board.title}, {options.precision}, {options.batch} clips a call.
+    given, frames = f"{options.batch} clips", "[N,T,H,W,3]"
+    if options.streaming is not None:
+        given, frames = "one frame", "[1,1,H,W,3], and the caches"
+    return f"""A network for {board.title}, {options.precision}, {given} a call.
 It was compiled, not executed. The engine is built on the board itself: engines run nowhere else.
 
 Needed there: {stacks}; Python 3, numpy, TensorRT's Python module.
@@ -139,7 +171,7 @@ It builds, holds the engine to the golden data (a mismatch leaves no engine), an
   --help                   everything else
 
 {BUILDER:<18} the program; it needs nothing of edgevid
-{NETWORK:<18} float32, opset 13; input: RGB frames [N,T,H,W,3] as floats from 0 to 255
+{NETWORK:<18} float32, opset 13; input: RGB frames {frames} as floats from 0 to 255
 {"calibration.cache":<18} ranges, where the precision is int8
 {SETTINGS:<18} what {BUILDER} reads
 {"trtexec.sh":<18} the same with NVIDIA's trtexec: timing alone, no check

@@ -1,12 +1,14 @@
 """Stand-ins of TensorRT's Python modules and of CUDA's, with the names that the real ones have and no others.
 
 They check the order of calls and count what is held. What they compute is the mean brightness of each clip,
-and their times are made up: nothing that comes out of them is a measurement.
+with caches the brightness of the frames that these remember as well, and their times are made up: nothing
+that comes out of them is a measurement.
 """
 
 import ctypes
 import json
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -153,24 +155,34 @@ class Runtime:
 
 
 class ICudaEngine:
-    num_io_tensors = 2
-
     def __init__(self, data):
         self._data = data
 
+    @property
+    def _inputs(self):
+        return ["clips", *(["valid"] if self.trt.gates else []), *self.trt.caches]
+
+    @property
+    def num_io_tensors(self):
+        return len(self._inputs) + 1 + len(self.trt.caches)
+
     def get_tensor_name(self, number):
-        return ("clips", "logits")[number]
+        return [*self._inputs, "logits", *(f"{name}.next" for name in self.trt.caches)][number]
 
     def get_tensor_mode(self, name):
         modes = self.trt.TensorIOMode
-        return modes.INPUT if name == "clips" else modes.OUTPUT
+        return modes.INPUT if name in self._inputs else modes.OUTPUT
 
     def get_tensor_dtype(self, name):
-        return self.trt.input_type if name == "clips" else self.trt.DataType.FLOAT
+        cache = self.trt.caches.get(name.removesuffix(".next"))
+        if cache is not None:
+            kinds = {"float32": "FLOAT", "float16": "HALF", "int8": "INT8"}
+            return self.trt.DataType[kinds[np.dtype(cache[1]).name]]
+        known = {"clips": self.trt.input_type, "valid": self.trt.DataType.UINT8}
+        return known.get(name, self.trt.DataType.FLOAT)
 
     def create_execution_context(self, config=None):
-        if self.trt.name == "rtx":
-            assert config._graphs == self.trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        self.trt.strategy = None if config is None else config._graphs
         return None if self.trt.no_memory else self.trt.IExecutionContext()
 
     def create_runtime_config(self):
@@ -207,19 +219,33 @@ class IExecutionContext:
     def execute_async_v3(self, stream):
         if self.trt.fails:
             return False
-        self.trt.cuda.enqueue(stream, self._compute)
+        self.trt.cuda.enqueue(stream, partial(self._compute, dict(self._addresses)))
         return True
 
-    def _compute(self):
+    def _compute(self, addresses):
         kind = np.uint8 if self.trt.input_type == self.trt.DataType.UINT8 else np.float32
-        clips = view(self._addresses["clips"], self._shape, kind)
-        logits = view(self._addresses["logits"], (self._shape[0], 3), np.float32)
-        logits[:] = brightness(clips)
+        shape = self._shape or self.trt.frame
+        clips = view(addresses["clips"], shape, kind)
+        logits = view(addresses["logits"], (shape[0], 3), np.float32)
+        found = brightness(clips)
+        if self.trt.gates:
+            found *= view(addresses["valid"], (self.trt.gates,), np.uint8).mean()
+        for number, (name, (size, dtype)) in enumerate(self.trt.caches.items()):
+            given, following = (view(addresses[end], size, dtype) for end in (name, f"{name}.next"))
+            assert addresses[name] % 256 == addresses[f"{name}.next"] % 256 == 0
+            found = found + (number + 1) * float(given.flat[0])
+            following[...] = remembered(clips, number)
+        logits[:] = found
 
 
 def brightness(clips):
     """What the stand-in computes."""
     return clips.reshape(len(clips), -1).mean(axis=1, dtype=np.float64)[:, None] * np.array([1, 2, 3])
+
+
+def remembered(frame, number):
+    """What cache ``number`` keeps of a frame."""
+    return int(frame.mean()) % 100 + number
 
 
 def view(address, shape, kind):
@@ -266,6 +292,7 @@ def stand_in(name):
     trt.broken, trt.refuses, trt.parser_errors = "", [], []
     trt.loaded, trt.no_memory, trt.fails, trt.profile = 0, False, False, None
     trt.input_type, trt.cuda = trt.DataType.UINT8, Cuda()
+    trt.caches, trt.gates, trt.frame, trt.strategy = {}, 0, (), None
     return trt
 
 
@@ -280,6 +307,7 @@ class Cuda:
     def __init__(self):
         self.held, self.recorded, self.capturing, self.captures, self.launches = {}, [], None, 0, 0
         self.runs, self.memory, self._number = 0, 1 << 30, 1000
+        self.copied = []
 
     def _hold(self, kind, what=None):
         self._number += 1
@@ -291,7 +319,7 @@ class Cuda:
         return (0,)
 
     def must_be_open(self, stream):
-        assert self.held[int(stream)][0] == "stream"
+        assert not int(stream) or self.held[int(stream)][0] == "stream"
 
     def enqueue(self, stream, compute):
         self.must_be_open(stream)
@@ -304,8 +332,9 @@ class Cuda:
     def _memory(self, size):
         if size > self.memory:
             return (2, None)
-        block = (ctypes.c_byte * size)()
-        address = ctypes.addressof(block)
+        block = (ctypes.c_byte * (size + 256))()
+        address = -(-ctypes.addressof(block) // 256) * 256
+        ctypes.memset(address, 0x3B, size)  # memory of a device holds what it held before
         self.held[address] = ("memory", block)
         return (0, address)
 
@@ -351,7 +380,16 @@ class Cuda:
 
     def cudaMemcpyAsync(self, to, source, size, kind, stream):
         self.must_be_open(stream)
+        assert self.capturing is None
+        self.copied.append(size)
         ctypes.memmove(to, source, size)
+        return (0,)
+
+    def cudaMemcpy(self, to, source, size, kind):
+        return self.cudaMemcpyAsync(to, source, size, kind, 0)
+
+    def cudaMemset(self, place, value, size):
+        ctypes.memset(place, value, size)
         return (0,)
 
     def cudaStreamBeginCapture(self, stream, mode):

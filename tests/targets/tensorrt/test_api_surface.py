@@ -2,13 +2,14 @@
 
 import ast
 import itertools
+import re
 from pathlib import Path
 
 import pytest
 from tensorrt_stand_in import surface
 
 PACKAGE = Path(__file__).resolve().parents[3] / "targets" / "tensorrt"
-FILES = [PACKAGE / name for name in ("builder.py", "session.py", "vendor.py")]
+FILES = [PACKAGE / name for name in ("builder.py", "execution.py", "vendor.py")]
 """Those that hold the vendor's objects; ``board/build_engine.py`` has a surface of its own."""
 
 OBJECTS = {
@@ -111,6 +112,9 @@ def test_cuda_is_used_by_names_that_its_package_has():
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr.startswith("cuda")
     }
+    examples = (PACKAGE / "example.py").read_text(encoding="utf-8")
+    names |= set(re.findall(r"(?:cuda|kind)\.(cuda\w+)", examples))
+    assert "cudaMemset" in names
     assert len(names) > 15
     kinds = [cuda.cudaMemcpyKind, cuda.cudaStreamCaptureMode]
     assert {

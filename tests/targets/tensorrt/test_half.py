@@ -182,3 +182,27 @@ def test_a_mean_over_many_elements_stays_in_float32_in_any_batch(first):
     text += " { a = Conv (x, w) b = ReduceMean (a, axes) y = Conv (b, w) }"
     model = parsed(text, axes=np.array([2, 3]))
     assert "a mean over 4096 elements" in float_nodes(model).values()
+
+
+def test_a_cache_is_float16_also_where_what_it_keeps_is_computed_in_float32():
+    model = parsed(
+        """(float[1, 4, 8, 8] x, float[1, 4, 8, 8] c) => (float y, float[1, 4, 8, 8] n) {
+            a = Conv (x, w)
+            g = Sigmoid (a)
+            n = Identity (g)
+            b = Mul (a, c)
+            y = Conv (b, w)
+        }""",
+        w=WEIGHT,
+    )
+    node_of(model, "Sigmoid").name = "gate"
+    halved = checked(model)
+    (_, cache), (logits, following) = halved.graph.inputs, halved.graph.outputs
+    assert (cache.dtype, following.dtype, logits.dtype) == (HALF, HALF, ir.DataType.FLOAT)
+    assert (cache.name, following.name) == ("c", "n")
+    direct = parsed(
+        "(float[1, 4, 8, 8] x, float[1, 4, 8, 8] c) => (float y, float[1, 4, 8, 8] n) "
+        "{ a = Conv (x, w) n = Sigmoid (a) b = Mul (n, c) y = Conv (b, w) }",
+        w=WEIGHT,
+    )
+    assert checked(direct).graph.outputs[1].dtype == HALF

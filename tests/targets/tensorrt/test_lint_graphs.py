@@ -3,11 +3,12 @@
 from functools import cache
 
 import pytest
-from typed_graphs import BACKBONES, integer, lowered
+from typed_graphs import BACKBONES, integer, lowered, streamed
 
 from edgevid.targets._profiles import device, device_names
 from edgevid.targets.tensorrt._target import typed
 from edgevid.targets.tensorrt.boards import BOARDS, board
+from edgevid.targets.tensorrt.float_moves import with_float_moves
 from edgevid.targets.tensorrt.lint import lint
 from edgevid.targets.tensorrt.opset13 import as_opset13
 
@@ -36,6 +37,24 @@ def test_nothing_is_found_against_what_edgevid_makes(backbone, gpu):
             wrong = lint(graph, found, release).diagnostics
             depthwise = {each.rule for each in wrong} == {"depthwise-int8"}
             assert wrong == () or (depthwise and backbone == "mobilenet_v2"), (precision, release)
+
+
+@cache
+def made_to_stream(backbone, precision, family, direction):
+    graph = streamed(backbone, precision, direction).plain
+    if family == "board":
+        return as_opset13(with_float_moves(graph))
+    return typed(graph, precision, "tensorrt_rtx" if family == "rtx" else "tensorrt")
+
+
+@pytest.mark.parametrize("direction", ["unidirectional", "bidirectional"])
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_nothing_is_found_against_what_takes_frame_by_frame(backbone, direction):
+    for found in BOARDS.values():
+        for precision in found.precisions:
+            graph = made_to_stream(backbone, precision, found.family, direction)
+            for release in sorted({stack.tensorrt for stack in found.stacks}):
+                assert lint(graph, found, release).diagnostics == (), (found.title, precision, release)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

@@ -9,7 +9,7 @@ from tensorrt_stand_in import VERSIONS, brightness, stand_in
 
 from edgevid.contract import Artifact, RunSettings, TensorSpec
 from edgevid.errors import ConfigError, MissingDependencyError, TargetError
-from edgevid.targets.tensorrt import session as session_module
+from edgevid.targets.tensorrt import execution
 from edgevid.targets.tensorrt.engine import IDENTITY, EngineIdentity, save_identity
 from edgevid.targets.tensorrt.gpu import Gpu
 from edgevid.targets.tensorrt.session import TensorRtSession
@@ -28,7 +28,7 @@ def installed(name, monkeypatch, gpu=A10):
     trt = stand_in(name)
     monkeypatch.setitem(sys.modules, trt.__name__, trt)
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", trt.cuda)
-    monkeypatch.setattr(session_module, "this_gpu", lambda: gpu)
+    monkeypatch.setattr(execution, "this_gpu", lambda: gpu)
     return trt
 
 
@@ -81,9 +81,10 @@ def test_the_kernels_are_captured_once_and_launched_as_a_graph(name, monkeypatch
 
 
 def test_tensorrt_for_rtx_is_told_to_capture_by_itself(monkeypatch, tmp_path):
-    trt = installed("rtx", monkeypatch)  # the stand-in looks at what its context is told
+    trt = installed("rtx", monkeypatch)
     with opened(tmp_path, trt) as session:
         session.run(CLIPS)
+    assert trt.strategy == trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
     assert (trt.cuda.captures, trt.cuda.runs) == (0, 2)
 
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from edgevid.calibration.clips import Arrays
+from edgevid.checkpoints import write
 from edgevid.compiler import compile_checkpoint
 from edgevid.int8 import Int8
+from edgevid.models import build
 
 STAND_IN = Path(__file__).with_name("stand_in")
 TX2_LINE = (
@@ -33,6 +35,32 @@ def board_bundle(tiny_checkpoint, tmp_path_factory):
         return compile_checkpoint(
             tiny_checkpoint, place, device=device, precision=precision, batches=(batch,), int8=int8
         ).path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def streaming_bundle(tiny_network, tiny_checkpoint, tmp_path_factory):
+    """A function that compiles a network that takes frame by frame for a board, once: copy what it gives.
+
+    One that takes from the past alone, or with ``lookahead`` the bidirectional one.
+    """
+    past = tmp_path_factory.mktemp("past") / "past.safetensors"
+    shift = tiny_network.config.shift.model_copy(update={"direction": "unidirectional"})
+    network = build(tiny_network.config.model_copy(update={"shift": shift})).eval()
+    network.load_state_dict(tiny_network.state_dict())
+    write(past, network)
+
+    @functools.cache
+    def make(device, precision, lookahead=False):
+        pixels = np.random.default_rng(0).integers(0, 256, (6, 4, 32, 32, 3)).astype(np.uint8)
+        int8 = Int8(Arrays(pixels, [0, 1, 2, 3, 4, 0])) if precision == "int8" else None
+        place = tmp_path_factory.mktemp("streams") / f"{device}-{precision}-{lookahead}.bundle"
+        checkpoint = tiny_checkpoint if lookahead else past
+        return compile_checkpoint(
+            checkpoint, place, device=device, precision=precision, int8=int8, streaming=True,
+            lookahead=lookahead,
+        ).path  # fmt: skip
 
     return make
 

@@ -25,6 +25,7 @@ static int make(void **place, size_t size, int kind) {
   for (int i = 0; i < MOST; ++i)
     if (!owned[i]) {
       owned[i] = *place = calloc(1, size ? size : 1);
+      if (kind == 0 && size) memset(*place, 0x3b, size); /* memory of a device holds what it held before */
       sizes[i] = size;
       kinds[i] = kind;
       return SUCCESS;
@@ -119,6 +120,13 @@ int cudaMemcpyAsync(void *target, const void *source, size_t size, int kind, voi
   if (kind < 1 || kind > 2 || to < 0 || from < 0 || find(stream, 2) < 0) return INVALID;
   if (size > sizes[to] || size > sizes[from]) return INVALID;
   memcpy(target, source, size);
+  return SUCCESS;
+}
+
+int cudaMemsetAsync(void *place, int value, size_t size, void *stream) {
+  const int i = find(place, 0);
+  if (i < 0 || find(stream, 2) < 0 || size > sizes[i]) return INVALID;
+  memset(place, value, size);
   return SUCCESS;
 }
 

@@ -6,7 +6,7 @@ enforced, and logits come from ONNX Runtime. How long it takes means nothing.
 
 Environment: STAND_IN_API (8.2 or 10.3), STAND_IN_VERSION, and what goes wrong: STAND_IN_NO_INT8,
 STAND_IN_NO_FP16, STAND_IN_REFUSES_NODE, STAND_IN_LEAST_WORKSPACE_MB, STAND_IN_NO_CONTEXT, STAND_IN_WRONG,
-STAND_IN_DROPS_CACHE.
+STAND_IN_DROPS_CACHE, STAND_IN_FORGETS (its next caches are zeros).
 """
 
 # Classes and enumerations are made from the file at the end.
@@ -173,6 +173,8 @@ def _parse(self, model):
     if self["errors"]:
         return False
     network["model"] = loaded
+    for side, values in (("inputs", loaded.graph.input), ("outputs", loaded.graph.output)):
+        network[side] = [_made("ITensor", name=value.name, dtype=DataType.FLOAT) for value in values]
     network["layers"] = [_made("ILayer", name=node.name, precision=None) for node in loaded.graph.node]
     return True
 
@@ -206,7 +208,11 @@ def _build(self, network, config):
             calibrator.get_batch([model.graph.input[0].name])
             return _error(logger, "Calibration failure occurred with no scaling factors detected")
         model = _rounded(model, ranges)
+    halves = [end["name"] for end in network["inputs"] + network["outputs"] if end["dtype"] == DataType.HALF]
+    if halves and BuilderFlag.FP16 not in config["on"]:
+        return _error(logger, "tensors are of half precision, and FP16 is not allowed")
     flags = {"flags": sorted(flag.name for flag in config["on"]), "held": held, "version": __version__}
+    flags["halves"] = halves
     head = json.dumps(flags).encode()
     return memoryview(b"PLAN" + struct.pack("<I", len(head)) + head + model.SerializeToString())
 
@@ -264,13 +270,16 @@ def _deserialize(self, serialized):
     import onnx
 
     model = onnx.load_from_string(plan[8 + length :])
-    assert model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
-    shapes = [
-        tuple(size.dim_value for size in value.type.tensor_type.shape.dim)
-        for value in (model.graph.input[0], model.graph.output[0])
-    ]
-    names = [model.graph.input[0].name, model.graph.output[0].name]
-    return _made("ICudaEngine", logger=self["logger"], model=model, shapes=shapes, names=names, head=head)
+    values = [*model.graph.input, *model.graph.output]
+    assert {value.type.tensor_type.elem_type for value in values} == {onnx.TensorProto.FLOAT}
+    shapes = [tuple(size.dim_value for size in value.type.tensor_type.shape.dim) for value in values]
+    names, count = [value.name for value in values], len(model.graph.input)
+    kept = {"model": model, "shapes": shapes, "names": names, "head": head, "count": count}
+    return _made("ICudaEngine", logger=self["logger"], **kept)
+
+
+def _kind(self, name):
+    return DataType.HALF if name in self["head"]["halves"] else DataType.FLOAT
 
 
 def _create_context(self, *_):
@@ -291,33 +300,40 @@ def _cudart():
     return ctypes.CDLL("libcudart.so")
 
 
-def _array(address, shape):
+def _array(address, shape, half):
     cudart = _cudart()
     cudart.stand_in_bytes.restype = ctypes.c_size_t
-    wanted = 4 * int(np.prod(shape))
+    wanted = (2 if half else 4) * int(np.prod(shape))
     if cudart.stand_in_bytes(ctypes.c_void_p(address)) < wanted:
         raise RuntimeError(f"no {wanted} bytes of device memory at the address of a binding")
-    floats = ctypes.cast(ctypes.c_void_p(address), ctypes.POINTER(ctypes.c_float))
-    return np.ctypeslib.as_array(floats, shape)
+    memory = (ctypes.c_byte * wanted).from_address(address)
+    return np.frombuffer(memory, np.float16 if half else np.float32).reshape(shape)
 
 
 def _execute(self, addresses, stream):
     engine = self["engine"]
     if not _cudart().stand_in_is_stream(ctypes.c_void_p(stream)):
         raise RuntimeError("no stream of that address")
-    clips, logits = (_array(*each) for each in zip(addresses, engine["shapes"], strict=True))
-    (found,) = self["session"].run(None, {engine["names"][0]: clips.copy()})
+    names, count = engine["names"], engine["count"]
+    halves = [name in engine["head"]["halves"] for name in names]
+    arrays = [_array(*each) for each in zip(addresses, engine["shapes"], halves, strict=True)]
+    given = {
+        name: array.astype(np.float32) for name, array in zip(names[:count], arrays[:count], strict=True)
+    }
+    logits, *caches = self["session"].run(None, given)
     if "FP16" in engine["head"]["flags"]:
-        found = found.astype(np.float16).astype(np.float32)
+        logits = logits.astype(np.float16).astype(np.float32)
     if _set("WRONG"):
-        found = found[:, ::-1] if _set("WRONG") != "nan" else found * np.nan
-    logits[...] = found
+        logits = logits[:, ::-1] if _set("WRONG") != "nan" else logits * np.nan
+    for array, found in zip(arrays[count:], [logits, *caches], strict=True):
+        array[...] = 0 if _set("FORGETS") and found is not logits else found
     return True
 
 
 def _execute_v2(self, bindings, stream, consumed=None):
-    if len(bindings) != 2 or not all(isinstance(address, int) for address in bindings):
-        raise TypeError("bindings are the addresses of input and output")
+    places = len(self["engine"]["names"])
+    if len(bindings) != places or not all(isinstance(address, int) for address in bindings):
+        raise TypeError("bindings are the addresses of inputs and outputs")
     return _execute(self, bindings, stream)
 
 
@@ -357,6 +373,10 @@ _BEHAVIOUR = {
     ("IBuilderConfig", "set_memory_pool_limit"): _set_workspace,
     ("INetworkDefinition", "num_layers"): lambda self: len(self["layers"]),
     ("INetworkDefinition", "get_layer"): lambda self, index: self["layers"][index],
+    ("INetworkDefinition", "num_inputs"): lambda self: len(self["inputs"]),
+    ("INetworkDefinition", "num_outputs"): lambda self: len(self["outputs"]),
+    ("INetworkDefinition", "get_input"): lambda self, index: self["inputs"][index],
+    ("INetworkDefinition", "get_output"): lambda self, index: self["outputs"][index],
     ("ILayer", "set_output_type"): lambda self, index, kind: None,
     ("OnnxParser", "__init__"): _init_parser,
     ("OnnxParser", "parse_from_file"): _parse,
@@ -366,16 +386,19 @@ _BEHAVIOUR = {
     ("ParserError", "desc"): lambda self: self["reason"],
     ("Runtime", "__init__"): _init_with_logger,
     ("Runtime", "deserialize_cuda_engine"): _deserialize,
-    ("ICudaEngine", "num_bindings"): lambda self: 2,
-    ("ICudaEngine", "binding_is_input"): lambda self, index: index == 0,
+    ("ICudaEngine", "num_bindings"): lambda self: len(self["names"]),
+    ("ICudaEngine", "binding_is_input"): lambda self, index: index < self["count"],
+    ("ICudaEngine", "get_binding_name"): lambda self, index: self["names"][index],
     ("ICudaEngine", "get_binding_shape"): lambda self, index: self["shapes"][index],
-    ("ICudaEngine", "get_binding_dtype"): lambda self, index: DataType.FLOAT,
-    ("ICudaEngine", "num_io_tensors"): lambda self: 2,
-    # The output first: nothing says which order they have.
-    ("ICudaEngine", "get_tensor_name"): lambda self, index: self["names"][1 - index],
-    ("ICudaEngine", "get_tensor_mode"): lambda self, name: TensorIOMode(1 + self["names"].index(name)),
+    ("ICudaEngine", "get_binding_dtype"): lambda self, index: _kind(self, self["names"][index]),
+    ("ICudaEngine", "num_io_tensors"): lambda self: len(self["names"]),
+    # The outputs first: nothing says which order they have.
+    ("ICudaEngine", "get_tensor_name"): lambda self, index: self["names"][::-1][index],
+    ("ICudaEngine", "get_tensor_mode"): lambda self, name: TensorIOMode(
+        1 if self["names"].index(name) < self["count"] else 2
+    ),
     ("ICudaEngine", "get_tensor_shape"): lambda self, name: self["shapes"][self["names"].index(name)],
-    ("ICudaEngine", "get_tensor_dtype"): lambda self, name: DataType.FLOAT,
+    ("ICudaEngine", "get_tensor_dtype"): lambda self, name: _kind(self, name),
     ("ICudaEngine", "create_execution_context"): _create_context,
     ("IExecutionContext", "execute_async_v2"): _execute_v2,
     ("IExecutionContext", "execute_async_v3"): _execute_v3,
