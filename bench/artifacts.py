@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -37,6 +37,8 @@ def factory_of(artifacts: Mapping[str, Artifact], label: Label = "measured") -> 
 def open_variants(artifacts: Mapping[str, Any], label: Label = "measured") -> Iterator[Comparison]:
     """Open the artifacts, the first of them twice; all of one shape get the same clip of noise.
 
+    A streaming one gets its first frame again and again, as further frames of one video.
+
     Raises:
         TargetError: a runtime refuses an artifact.
     """
@@ -46,7 +48,10 @@ def open_variants(artifacts: Mapping[str, Any], label: Label = "measured") -> It
             artifact = _ARTIFACT.validate_python(artifacts[name])
             session = stack.enter_context(targets.find(artifact.target).open(artifact))
             clip = np.random.default_rng(SEED).integers(0, 256, session.input.shape, dtype=np.uint8)
-            return Variant(name, partial(session.run, clip), label)
+            run: Callable[[], object] = partial(session.run, clip)
+            if artifact.streaming is not None:
+                run = partial(session.step, clip[0, 0])
+            return Variant(name, run, label)
 
         variants = [opened(name) for name in artifacts]
         yield Comparison(variants[0], variants[1:], twin=opened(variants[0].name).run)

@@ -10,7 +10,7 @@ from typing import Any
 from edgevid.bench.factory import Factory
 from edgevid.bench.fresh_process import Keep, Told, call_apart
 
-__all__ = ["peak_memory", "peak_of_this_process", "run_alone"]
+__all__ = ["peak_memory", "peak_of_this_process", "resident_of_this_process", "run_alone"]
 
 RUNS = 3
 """Some runtimes take more memory in a later run than in the first."""
@@ -51,11 +51,20 @@ def peak_of_this_process(status: Path = Path("/proc/self/status")) -> int | None
 
     Not ``ru_maxrss``, which a process inherits from the one that started it.
     """
+    return _bytes_of("VmHWM", status)
+
+
+def resident_of_this_process(status: Path = Path("/proc/self/status")) -> int | None:
+    """Bytes that this process has in memory now (``VmRSS``)."""
+    return _bytes_of("VmRSS", status)
+
+
+def _bytes_of(field: str, status: Path) -> int | None:
     try:
         lines = status.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
         return None
     for line in lines:
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
     return None

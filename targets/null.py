@@ -17,11 +17,12 @@ from edgevid.contract import Artifact, Capability, CompileOptions, Device, Preci
 from edgevid.errors import TargetError
 from edgevid.targets._artifact import describe
 from edgevid.targets._session import CheckedSession, refuse_boards
+from edgevid.targets._streaming import StreamingSession, filled
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["NullSession", "NullTarget", "target"]
+__all__ = ["NullSession", "NullStreamingSession", "NullTarget", "target"]
 
 
 class NullSession(CheckedSession):
@@ -31,6 +32,36 @@ class NullSession(CheckedSession):
         batch, classes = self.output.shape
         brightness = clip.reshape(batch, -1).mean(axis=1, dtype=np.float64)
         return np.asarray(brightness[:, None] * np.linspace(-1, 1, classes), np.float32)
+
+    def _release(self) -> None:
+        """Nothing is held."""
+
+
+class NullStreamingSession(StreamingSession):
+    """Brightness of a frame and of the one before, which the caches remember."""
+
+    def new_caches(self) -> list[NDArray[Any]]:
+        """One set."""
+        return [filled(cache) for cache in self.streaming.caches]
+
+    def _advance(
+        self, caches: list[NDArray[Any]], frame: NDArray[Any], valid: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        brightness = int(frame.mean())
+        before = [cache.mean() for cache in caches]
+        for cache in caches:
+            cache[...] = brightness // 2  # so that int8 can hold it
+        seen = np.mean([brightness, *before])
+        return np.asarray(seen * np.linspace(-1, 1, self.output.shape[1]), np.float32)
+
+    def read_caches(self, caches: list[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        """Copies."""
+        return tuple(cache.copy() for cache in caches)
+
+    def write_caches(self, caches: list[NDArray[Any]], values: tuple[NDArray[Any], ...]) -> None:
+        """In place."""
+        for cache, value in zip(caches, values, strict=True):
+            cache[...] = value
 
     def _release(self) -> None:
         """Nothing is held."""
@@ -54,6 +85,7 @@ class NullTarget:
             forbidden_ops=frozenset(),
             lowerings=("slice_concat",),
             batch_lowerings=("slice_concat",),
+            stream_lowerings=("slice_concat",),
         )
 
     def default_lowering(self, graph: ir.Model, device: Device, precision: Precision, batch: int) -> str:
@@ -67,14 +99,14 @@ class NullTarget:
         artifact.path.write_text(json.dumps(shapes), encoding="utf-8")
         return artifact
 
-    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> NullSession:
+    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> CheckedSession:
         """Open the shapes."""
         refuse_boards(self.name, settings or artifact.settings)
         try:
             json.loads(artifact.path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise TargetError(f"not an artifact of the null target: {error}", where=artifact.path) from error
-        return NullSession(artifact)
+        return NullSession(artifact) if artifact.streaming is None else NullStreamingSession(artifact)
 
 
 def target() -> NullTarget:

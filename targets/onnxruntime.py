@@ -12,8 +12,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +28,25 @@ from edgevid.contract import (
     RunSettings,
 )
 from edgevid.errors import TargetError
-from edgevid.targets._artifact import describe
+from edgevid.targets._artifact import VALID, describe
 from edgevid.targets._example import write_example
 from edgevid.targets._install import installed_version, require
+from edgevid.targets._onnxruntime_layers import layers_of
+from edgevid.targets._onnxruntime_streaming import OnnxRuntimeStreamingSession
 from edgevid.targets._schemes import SCHEMES
 from edgevid.targets._session import CheckedSession, refuse_boards
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["OnnxRuntimeSession", "OnnxRuntimeTarget", "evaluate", "observer", "target"]
+__all__ = [
+    "OnnxRuntimeSession",
+    "OnnxRuntimeStreamingSession",
+    "OnnxRuntimeTarget",
+    "evaluate",
+    "observer",
+    "target",
+]
 
 _EXAMPLE = """
 import onnxruntime
@@ -47,14 +55,17 @@ session = onnxruntime.InferenceSession(here / {entry!r}, providers=["CPUExecutio
 (logits,) = session.run(None, {{{input!r}: clip}})
 """
 
+_STREAM_EXAMPLE = """
+import onnxruntime
 
-_LAYERS: Mapping[str, Literal["Conv", "Dense"]] = MappingProxyType(
-    {"Conv": "Conv", "Gemm": "Dense", "MatMul": "Dense"}
-)
-
-
-_MOVING = frozenset({"Concat", "MaxPool", "Pad", "Reshape", "Shift", "Slice", "Split", "Transpose"})
-"""What a shift or a maximum between bytes and a layer may be written as."""
+session = onnxruntime.InferenceSession(here / {entry!r}, providers=["CPUExecutionProvider"])
+ports, kinds = session.get_inputs()[{first}:], {{"tensor(float)": np.float32}}
+fills = {fills}
+caches = {{p.name: np.full(p.shape, f, kinds.get(p.type, p.type[7:-1])) for p, f in zip(ports, fills)}}
+{each}:
+    logits, *after = session.run(None, {{{input!r}: frame[None, None], {gates}**caches}})
+    caches = dict(zip(caches, after))
+"""
 
 
 class OnnxRuntimeSession(CheckedSession):
@@ -63,27 +74,7 @@ class OnnxRuntimeSession(CheckedSession):
     def __init__(self, artifact: Artifact, settings: RunSettings) -> None:
         super().__init__(artifact)
         self._settings = settings
-        self._session = self._opened()
-
-    def _opened(self, profile: Path | None = None) -> Any:
-        """An ``InferenceSession``; ``profile`` is where its profile goes, and how its name begins."""
-        runtime = require("onnxruntime", "compile")
-        options = runtime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = self._settings.threads or 0
-        if self.artifact.precision != "fp32":
-            # Fused operations would round elsewhere than the runtime that is simulated.
-            options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        # Idle workers that spin would take the processor from whatever else is measured.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if profile is not None:
-            options.enable_profiling = True
-            options.profile_file_prefix = str(profile)
-        path = self.artifact.path
-        try:
-            return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the runtime's exceptions share no public base
-            raise TargetError(f"ONNX Runtime refuses the graph: {error}", where=path) from error
+        self._session = _opened(artifact, settings)
 
     def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
         (logits,) = self._session.run([self.output.name], {self.input.name: clip})
@@ -91,20 +82,12 @@ class OnnxRuntimeSession(CheckedSession):
 
     def layers(self) -> tuple[Layer, ...]:
         """As the graph says it: what is run is the graph, operation by operation."""
-        import onnx_ir
-
-        found = []
-        for node in onnx_ir.load(self.artifact.path).graph:
-            if node.op_type not in _LAYERS or len(node.inputs) < 2 or node.inputs[1] is None:
-                continue
-            precision = "int8" if all(map(_is_restored, node.inputs[:2])) else "fp32"
-            found.append(Layer(str(node.name), _LAYERS[node.op_type], precision, "onnxruntime"))
-        return tuple(found)
+        return layers_of(self.artifact.path)
 
     def layer_times(self, clip: NDArray[Any], runs: int) -> tuple[LayerTime, ...]:
         """By a second session that writes its own profile."""
         with tempfile.TemporaryDirectory(prefix="edgevid-profile-") as folder:
-            session = self._opened(Path(folder) / "profile")
+            session = _opened(self.artifact, self._settings, Path(folder) / "profile")
             for _ in range(runs + 1):
                 session.run([self.output.name], {self.input.name: clip})
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
@@ -121,15 +104,25 @@ class OnnxRuntimeSession(CheckedSession):
         del self._session
 
 
-def _is_restored(value: ir.Value | None) -> bool:
-    """Do bytes stand for it, moved about at most?"""
-    while value is not None and (node := value.producer()) is not None:
-        if node.op_type == "DequantizeLinear":
-            return True
-        if node.op_type not in _MOVING:
-            return False
-        value = node.inputs[0]
-    return False
+def _opened(artifact: Artifact, settings: RunSettings, profile: Path | None = None) -> Any:
+    """An ``InferenceSession``; ``profile`` is where its profile goes, and how its name begins."""
+    runtime = require("onnxruntime", "compile")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = settings.threads or 0
+    if artifact.precision != "fp32":
+        # Fused operations would round elsewhere than the runtime that is simulated.
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    # Idle workers that spin would take the processor from whatever else is measured.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
+    path = artifact.path
+    try:
+        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime's exceptions share no public base
+        raise TargetError(f"ONNX Runtime refuses the graph: {error}", where=path) from error
 
 
 class OnnxRuntimeTarget:
@@ -155,6 +148,7 @@ class OnnxRuntimeTarget:
             forbidden_ops=frozenset(),
             lowerings=("function", "slice_concat", "fused_slice_concat", "fused_pad", "negative_pad"),
             batch_lowerings=("function", "slice_concat", "fused_slice_concat", "fused_pad"),
+            stream_lowerings=("function",),
             scheme=scheme,
         )
 
@@ -168,13 +162,21 @@ class OnnxRuntimeTarget:
 
         artifact = describe(self.name, "model.onnx", graph, options)
         Path(artifact.path).write_bytes(onnx_ir.to_proto(graph).SerializeToString())
-        write_example(artifact, _EXAMPLE)
+        if artifact.streaming is None:
+            write_example(artifact, _EXAMPLE)
+        else:
+            gates = f'"{VALID}": {{valid}}, ' if artifact.streaming.gates else ""
+            write_example(artifact, _STREAM_EXAMPLE.replace("{gates}", gates), first=2 if gates else 1)
         return artifact
 
-    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> OnnxRuntimeSession:
+    def open(
+        self, artifact: Artifact, settings: RunSettings | None = None
+    ) -> OnnxRuntimeSession | OnnxRuntimeStreamingSession:
         """Open on this machine's CPU."""
         settings = settings or artifact.settings
         refuse_boards(self.name, settings)
+        if artifact.streaming is not None:
+            return OnnxRuntimeStreamingSession(artifact, _opened(artifact, settings))
         return OnnxRuntimeSession(artifact, settings)
 
 

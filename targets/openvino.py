@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import statistics
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from threading import local
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,6 +29,7 @@ from edgevid.contract import (
     Precision,
     RunSettings,
     Scheme,
+    Streaming,
 )
 from edgevid.errors import LoweringError, TargetError
 from edgevid.targets._artifact import describe
@@ -41,6 +42,11 @@ from edgevid.targets._blocked_layout import (
 from edgevid.targets._example import write_example
 from edgevid.targets._install import installed_version, require
 from edgevid.targets._machine import this_processor
+from edgevid.targets._openvino_caches import first_cache, with_caches
+from edgevid.targets._openvino_model import config_of, kernels_of, layers_of, open_model
+from edgevid.targets._openvino_split import split_convolutions_of_caches
+from edgevid.targets._openvino_streaming import EXAMPLE as STREAM_EXAMPLE
+from edgevid.targets._openvino_streaming import OpenVinoStreamingSession
 from edgevid.targets._schemes import SCHEMES
 from edgevid.targets._session import CheckedSession, refuse_boards
 
@@ -58,10 +64,6 @@ logits = model(clip)[0]
 """
 
 
-_CONVOLUTIONS = frozenset({"Convolution", "GroupConvolution"})
-_ARITHMETIC = {"i8": "int8", "f32": "fp32", "bf16": "bf16", "f16": "fp16"}
-"""What the names of primitives end with."""
-
 _VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 _ISA_WITHOUT_VNNI = frozenset({"SSE41", "AVX", "AVX2", "AVX512_CORE"})
 """Values of oneDNN's ONEDNN_MAX_CPU_ISA that keep it from the instructions above."""
@@ -72,22 +74,10 @@ _IN_PLACE = f"volume_split_conv{BLOCKED}"
 _ONE_CLIP = ("negative_pad",)
 _ANY_CLIPS = ("fused_slice_concat", "fused_pad", "split_conv", "volume_split_conv", "slice_concat")
 _PLAIN = ("none", "volume")
+_STREAMS = ("cache_inputs",)
 
 _MOST_CLIPS_APART = 8
 """Clips that are by default computed one by one: each is a copy of the graph, which takes time to open."""
-
-
-def _config(precision: Precision, settings: RunSettings) -> dict[str, Any]:
-    """Properties of ``compile_model``, by their names in OpenVINO's documentation."""
-    config: dict[str, Any] = {
-        "PERFORMANCE_HINT": settings.hint.upper(),
-        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-    }
-    if settings.threads is not None:
-        config["INFERENCE_NUM_THREADS"] = settings.threads
-    if settings.streams is not None:
-        config["NUM_STREAMS"] = settings.streams
-    return config
 
 
 class OpenVinoSession(CheckedSession):
@@ -100,21 +90,7 @@ class OpenVinoSession(CheckedSession):
     def __init__(self, artifact: Artifact, settings: RunSettings) -> None:
         super().__init__(artifact)
         self._settings = settings
-        openvino = require("openvino", "openvino")
-        try:
-            self._model = openvino.Core().compile_model(
-                str(artifact.path), "CPU", _config(artifact.precision, settings)
-            )
-        except RuntimeError as error:
-            raise TargetError(f"OpenVINO refuses the model: {error}", where=artifact.path) from error
-        shapes = [tuple(port.get_shape()) for port in (self._model.input(0), self._model.output(0))]
-        if shapes != [artifact.input.shape, artifact.output.shape]:
-            raise TargetError(
-                f"the model takes {shapes[0]} and returns {shapes[1]}, the artifact says "
-                f"{artifact.input.shape} and {artifact.output.shape}",
-                where=artifact.path,
-                fix="compile again: the files of two artifacts were mixed up",
-            )
+        self._model = open_model(artifact, settings)
         # A request serves one run at a time.
         self._mine = local()
 
@@ -128,34 +104,17 @@ class OpenVinoSession(CheckedSession):
         del self._mine, self._model
 
     def kernels(self) -> Counter[tuple[str, str]]:
-        """How many convolutions run as which primitive in which precision.
-
-        The runtime's own word (``primitiveType`` and ``runtimePrecision`` of its execution
-        graph) on whether float32 is float32, and whether a convolution fell to a slow kernel.
-        """
-        return Counter(
-            (info["primitiveType"], info["runtimePrecision"])
-            for _, info in self._executed()
-            if info["layerType"] in _CONVOLUTIONS
-        )
+        """See `kernels_of`."""
+        return kernels_of(self._model)
 
     def layers(self) -> tuple[Layer, ...]:
         """Each convolution and dense layer with the precision that its primitive is named after."""
-        return tuple(
-            Layer(
-                name=name.split("/WithoutBiases")[0].split("/Dequantization")[0],
-                kind="Conv" if info["layerType"] in _CONVOLUTIONS else "Dense",
-                precision=_ARITHMETIC.get(info["primitiveType"].rsplit("_", 1)[-1].lower(), "unknown"),
-                kernel=info["primitiveType"],
-            )
-            for name, info in self._executed()
-            if info["layerType"] in _CONVOLUTIONS or info["layerType"] == "FullyConnected"
-        )
+        return layers_of(self._model)
 
     def layer_times(self, clip: NDArray[Any], runs: int) -> tuple[LayerTime, ...]:
         """By a second model that is compiled to count: the counters slow every run down."""
         openvino = require("openvino", "openvino")
-        config = {**_config(self.artifact.precision, self._settings), "PERF_COUNT": True}
+        config = {**config_of(self.artifact.precision, self._settings), "PERF_COUNT": True}
         request = openvino.Core().compile_model(str(self.artifact.path), "CPU", config).create_infer_request()
         times: dict[tuple[str, str, str], list[float]] = {}
         for _ in range(runs + 1):
@@ -165,12 +124,6 @@ class OpenVinoSession(CheckedSession):
                     which = (info.node_name, info.node_type, info.exec_type)
                     times.setdefault(which, []).append(1e3 * info.real_time.total_seconds())
         return tuple(LayerTime(*which, statistics.median(own[1:] or own)) for which, own in times.items())
-
-    def _executed(self) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """Name and facts of every operation of the execution graph."""
-        for node in self._model.get_runtime_model().get_ordered_ops():
-            facts = {key: str(value.astype(str)) for key, value in node.get_rt_info().items()}
-            yield node.get_friendly_name(), {"layerType": "", **facts}
 
 
 class OpenVinoTarget:
@@ -199,6 +152,7 @@ class OpenVinoTarget:
             lowerings=_with_layouts((*_ONE_CLIP, *_ANY_CLIPS), device),
             batch_lowerings=_with_layouts(_ANY_CLIPS, device),
             plain_forms=_with_layouts(_PLAIN, device),
+            stream_lowerings=_STREAMS,
             measures_lowerings=True,
             scheme=_scheme(device) if "int8" in have else None,
         )
@@ -225,7 +179,8 @@ class OpenVinoTarget:
         """Write ``model.xml`` and ``model.bin``.
 
         Raises:
-            LoweringError: the device has no kernels for the layout that the lowering's name asks for.
+            LoweringError: the device has no kernels for the layout that the lowering's name asks for, or
+                streaming networks have no such form.
             TargetError: OpenVINO cannot read the graph or write the files.
         """
         import onnx_ir
@@ -238,18 +193,29 @@ class OpenVinoTarget:
                 where=options.lowering,
                 fix=f"take {options.lowering.removesuffix(BLOCKED)}, or auto",
             )
+        if options.streaming is not None and options.lowering not in _STREAMS:
+            raise LoweringError(
+                f"unknown form of a streaming network: {options.lowering!r}", fix=" or ".join(_STREAMS)
+            )
         artifact = describe(self.name, "model.xml", graph, options)
+        if options.streaming is not None:
+            graph = _streamable(graph, options.streaming)
         try:
             model = openvino.Core().read_model(onnx_ir.to_proto(graph).SerializeToString())
+            if options.streaming is not None:
+                model, streaming = with_caches(model, options.streaming, options.precision)
+                artifact = replace(artifact, streaming=streaming)
             openvino.save_model(model, str(artifact.path), compress_to_fp16=options.precision == "fp16")
             if forced:
                 force_blocked_layout(artifact.path)
         except RuntimeError as error:
             raise TargetError(f"OpenVINO cannot convert the graph: {error}", where=artifact.path) from error
-        write_example(artifact, _EXAMPLE, settings=_config(options.precision, options.settings))
+        _write_example(artifact)
         return artifact
 
-    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> OpenVinoSession:
+    def open(
+        self, artifact: Artifact, settings: RunSettings | None = None
+    ) -> OpenVinoSession | OpenVinoStreamingSession:
         """Open on this machine's CPU; compiling its kernels takes a second or two.
 
         Raises:
@@ -258,7 +224,27 @@ class OpenVinoTarget:
         settings = settings or artifact.settings
         refuse_boards(self.name, settings)
         _check_weights(artifact)
+        if artifact.streaming is not None:
+            return OpenVinoStreamingSession(artifact, settings)
         return OpenVinoSession(artifact, settings)
+
+
+def _streamable(graph: ir.Model, streaming: Streaming) -> ir.Model:
+    """Without functions, and with little to copy."""
+    from edgevid.graph.lower import lower
+
+    plain = lower(graph, "fused_slice_concat")
+    return split_convolutions_of_caches(plain, {cache.name for cache in streaming.caches})
+
+
+def _write_example(artifact: Artifact) -> None:
+    settings = config_of(artifact.precision, artifact.settings)
+    if artifact.streaming is None:
+        write_example(artifact, _EXAMPLE, settings=settings)
+        return
+    gates = ", 1: {valid}" if artifact.streaming.gates else ""
+    body = STREAM_EXAMPLE.replace("{gates}", gates)
+    write_example(artifact, body, settings=settings, first=first_cache(artifact.streaming))
 
 
 def _with_layouts(names: tuple[str, ...], device: Device) -> tuple[str, ...]:

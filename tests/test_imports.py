@@ -54,6 +54,7 @@ AT_MODULE_LEVEL = {
         "edgevid.targets.tvm.",
         "edgevid.targets.tensorrt.",
         "edgevid.choose.",
+        "edgevid.overhead.streaming",
     ),
     "onnx": ("edgevid.graph.",),
     "tvm": ("edgevid.targets.tvm.",),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgevid.contract import Artifact, Capability, CompileOptions, Device, Precision, RunSettings
-from edgevid.errors import ConfigError
+from edgevid.errors import ConfigError, TargetError
 from edgevid.targets._artifact import describe
 from edgevid.targets._example import write_example
 from edgevid.targets._install import installed_version, require
@@ -16,8 +16,7 @@ from edgevid.targets.tvm.cpus import Cpu, cpu
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from edgevid.targets.tvm.rpc import RpcSession
-    from edgevid.targets.tvm.session import TvmSession
+    from edgevid.targets._session import CheckedSession
 
 __all__ = ["TvmTarget", "cpu_of"]
 
@@ -28,6 +27,16 @@ import tvm  # TVM_USE_RUNTIME_LIB=1 in the environment leaves its compiler out
 machine = tvm.runtime.load_module(str(here / {entry!r}))["vm_load_executable"]()
 machine["vm_initialization"](1, 0, 2)  # a CPU, the first one, pooled memory
 logits = machine["main"](tvm.runtime.tensor(clip)).numpy()
+"""
+_STREAM_EXAMPLE = """
+import tvm  # TVM_USE_RUNTIME_LIB=1 in the environment leaves its compiler out
+
+machine = tvm.runtime.load_module(str(here / {entry!r}))["vm_load_executable"]()
+machine["vm_initialization"](1, 0, 2)  # a CPU, the first one, pooled memory
+tensor = tvm.runtime.tensor
+caches = [tensor(np.full(*cache)) for cache in {caches}]
+{each}:
+    logits = machine["main"](tensor(frame[None, None]), {gates}*caches).numpy()  # and writes the caches
 """
 
 
@@ -58,6 +67,7 @@ class TvmTarget:
             forbidden_ops=frozenset(),
             lowerings=("function",),
             batch_lowerings=("function",),
+            stream_lowerings=("function",),
             scheme=SCHEMES.get(self.name) if "int8" in device.precisions else None,
             tunes=True,
             runners=(_RUNNER,),
@@ -71,7 +81,7 @@ class TvmTarget:
         """Write ``model.so``.
 
         Raises:
-            TargetError: an operation that neither a kernel nor TVM computes.
+            TargetError: an operation that neither a kernel nor TVM computes, or a runner for frames.
             MissingDependencyError: TVM or the (cross-)compiler that links is not installed.
         """
         require("tvm", "tvm")
@@ -84,25 +94,34 @@ class TvmTarget:
         from edgevid.targets.tvm.layer_times import fallback_notes
         from edgevid.targets.tvm.read_graph import read_graph
         from edgevid.targets.tvm.runner import build_runner
+        from edgevid.targets.tvm.streaming import as_held
         from edgevid.targets.tvm.tiles import choose_tiles
 
+        if options.runner and options.streaming is not None:
+            raise TargetError(
+                "the runner takes whole clips, not single frames",
+                where=f"--runner {options.runner}",
+                fix="leave --runner out, and run the streaming network by edgevid or as its example.py does",
+            )
         machine = cpu_of(options.device)
         artifact = describe(self.name, "model.so", graph, options)
         network = with_byte_type(read_graph(graph, machine.lanes), activation_type(machine.dot))
+        if artifact.streaming is not None:
+            artifact = replace(artifact, streaming=as_held(artifact.streaming, network))
         if options.precision == "fp16":
             network = with_half_weights(network)
         choice = choose_tiles(network, machine, options.tuning, here=options.device.is_this_machine)
         module = assemble(network, machine, artifact.output.shape, choice.kernels)
         export(build(module, machine), machine, artifact.path)
         save_list(list_layers(network, module), artifact.folder)
-        write_example(artifact, _EXAMPLE)
+        _write_example(artifact)
         if options.runner == _RUNNER:
             build_runner(artifact.folder, machine)
         return replace(
             artifact, notes=(*choice.notes, *fallback_notes(artifact, here=options.device.is_this_machine))
         )
 
-    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> TvmSession | RpcSession:
+    def open(self, artifact: Artifact, settings: RunSettings | None = None) -> CheckedSession:
         """Open on this machine's CPU, or on the board that the settings name.
 
         Raises:
@@ -113,10 +132,29 @@ class TvmTarget:
             from edgevid.targets.tvm.rpc import RpcSession
             from edgevid.targets.tvm.tracker import parse_place
 
-            return RpcSession(artifact, parse_place(settings.on), settings)
+            board = RpcSession(artifact, parse_place(settings.on), settings)
+            if artifact.streaming is None:
+                return board
+            from edgevid.targets.tvm.streaming import BoardStreamingSession
+
+            return BoardStreamingSession(board)
         from edgevid.targets.tvm.session import TvmSession
 
-        return TvmSession(artifact, settings)
+        session = TvmSession(artifact, settings)
+        if artifact.streaming is None:
+            return session
+        from edgevid.targets.tvm.streaming import TvmStreamingSession
+
+        return TvmStreamingSession(session)
+
+
+def _write_example(artifact: Artifact) -> None:
+    if artifact.streaming is None:
+        write_example(artifact, _EXAMPLE)
+        return
+    gates = "tensor({valid}), " if artifact.streaming.gates else ""
+    caches = [(cache.shape, cache.fill, cache.dtype) for cache in artifact.streaming.caches]
+    write_example(artifact, _STREAM_EXAMPLE.replace("{gates}", gates), caches=caches)
 
 
 def cpu_of(device: Device) -> Cpu:

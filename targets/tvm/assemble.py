@@ -13,7 +13,17 @@ from tvm import relax
 from edgevid.targets.tvm.cpus import Cpu
 from edgevid.targets.tvm.fallback import add_function
 from edgevid.targets.tvm.kernels.choose import Kernel, candidates
-from edgevid.targets.tvm.network import Fallback, Frames, Layer, Network, Operation, sources_of
+from edgevid.targets.tvm.network import (
+    Convolution,
+    Copy,
+    Fallback,
+    Frames,
+    Keep,
+    Layer,
+    Network,
+    Operation,
+    sources_of,
+)
 
 __all__ = ["Module", "assemble", "build"]
 
@@ -41,7 +51,7 @@ def assemble(
     output: Sequence[int],
     chosen: Mapping[Operation, Kernel] | None = None,
 ) -> Module:
-    """A Relax module with ``main(clips) -> logits``.
+    """A Relax module with ``main(clips, gates and caches ...) -> logits``; caches are written in place.
 
     Args:
         network: read from a graph.
@@ -58,11 +68,16 @@ def assemble(
     assert isinstance(first, Frames)
     shape = (first.clips, first.segments, first.height, first.width, first.channels)
     clips = relax.Var("clips", relax.TensorType(shape, first.dtype))
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {
+        name: relax.Var(
+            name, relax.TensorType(network.activations[name].shape, network.activations[name].dtype)
+        )
+        for name in network.others
+    }
     used: dict[str, tuple[str, Kernel]] = {}
     functions: dict[Fallback, tuple[str, Any]] = {}
     fallbacks: dict[str, str] = {}
-    with builder.function(ENTRY, [clips]):
+    with builder.function(ENTRY, [clips, *values.values()]):
         with builder.dataflow():
             values[network.input] = builder.emit(relax.op.reshape(clips, relax.ShapeExpr(list(first.shape))))
             for layer in network.layers:
@@ -81,6 +96,8 @@ def assemble(
                     kernels[kernel.code] = name, builder.add_func(kernel.build(name), name)
                 name, function = kernels[kernel.code]
                 used[layer.name] = name, kernel
+                if isinstance(operation, Keep):
+                    inputs.append(values[layer.output])
                 values[layer.output] = builder.emit(_call(layer, kernel, function, inputs))
             logits = relax.op.reshape(values[network.output], relax.ShapeExpr(list(output)))
             result = builder.emit_output(builder.emit(logits))
@@ -100,11 +117,16 @@ def _inputs(builder: Any, layer: Layer, values: Mapping[str, Any]) -> list[Any]:
 
 
 def _call(layer: Layer, kernel: Kernel, function: Any, inputs: Sequence[Any]) -> Any:
-    source, *others = inputs
+    operation, target = layer.operation, layer.operation.target
     constants = [relax.const(np.ascontiguousarray(array)) for array in kernel.pack(layer.weights)]
-    target = layer.operation.target
     kind = relax.TensorType(target.shape, target.dtype)
-    return relax.call_tir(function, [source, *constants, *others], kind)
+    if isinstance(operation, Keep):
+        return relax.op.call_tir_inplace(function, list(inputs), len(inputs) - 1, kind)
+    # A convolution that keeps writes its cache as well. Relax need not know: it is an argument of the whole
+    # function, whose memory is never planned, and no pass below takes calls away or changes their order.
+    with_cache = isinstance(operation, Convolution | Copy) and operation.cache is not None
+    first = 2 if with_cache else 1
+    return relax.call_tir(function, [*inputs[:first], *constants, *inputs[first:]], kind)
 
 
 def build(module: Module, cpu: Cpu) -> Any:

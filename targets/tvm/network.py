@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevid.targets.tvm.activations import Activation, DType, Frames, Plain, Quantization
+from edgevid.targets.tvm.cache_operations import Gate, Keep
 
 __all__ = [
     "Activation",
@@ -29,6 +30,8 @@ __all__ = [
     "Expression",
     "Fallback",
     "Frames",
+    "Gate",
+    "Keep",
     "Layer",
     "MatrixProduct",
     "Move",
@@ -78,6 +81,8 @@ class Convolution:
     Weights are ``[out, in / groups, kt, kh, kw]``. ``pads`` stand before the first position; what
     is read beyond the last one is zero too. ``pixels`` is the affine map of a uint8 input's
     values, ``(scale, offset)`` a channel in the order of memory: zero padding is applied after it.
+    A ``cache`` holds the frames before a single one, of the first channels: its oldest frame is what the
+    only move along time reads. With ``keeps`` the source's channels then become its newest, in place.
     """
 
     source: Frames
@@ -92,6 +97,8 @@ class Convolution:
     residual: Frames | None = None
     pixels: tuple[tuple[float, float], ...] = ()
     weight_type: WeightType = "float32"
+    cache: Frames | None = None
+    keeps: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,13 +134,15 @@ class Dense:
 class Copy:
     """The same numbers elsewhere: in another block or type, shifted, or pixels normalized.
 
-    A block of 1 is the order of ONNX ([frames, C, H, W]), a block of C that of cameras.
+    A block of 1 is the order of ONNX ([frames, C, H, W]), a block of C that of cameras. A target of fewer
+    frames takes the first ones. The move along time reads the oldest frame of a ``cache``.
     """
 
     source: Frames
     target: Frames
     moves: tuple[Move, ...] = ()
     pixels: tuple[tuple[float, float], ...] = ()
+    cache: Frames | None = None
 
 
 @dataclass(frozen=True)
@@ -231,6 +240,8 @@ Operation = (
     | Copy
     | Elementwise
     | Channels
+    | Gate
+    | Keep
     | MatrixProduct
     | Softmax
     | Transposition
@@ -244,8 +255,11 @@ def sources_of(operation: Operation) -> tuple[Activation, ...]:
         return operation.sources
     if isinstance(operation, MatrixProduct):
         return operation.left, operation.right
+    if isinstance(operation, Gate):
+        return operation.source, operation.gates
+    cache = operation.cache if isinstance(operation, Convolution | Copy) else None
     residual = operation.residual if isinstance(operation, Convolution) else None
-    return (operation.source,) if residual is None else (operation.source, residual)
+    return operation.source, *(frames for frames in (cache, residual) if frames is not None)
 
 
 @dataclass(frozen=True)
@@ -255,7 +269,7 @@ class Layer:
     ``name`` is that of the graph's operation it came from. ``inputs`` are the activations of
     `sources_of`; constants among these stand in ``weights`` as ``constant0``, ``constant1`` ... instead.
     An input whose shape in memory differs from the operation's source is the same memory, seen as
-    another shape.
+    another shape. The output of a `Keep` is its cache.
     """
 
     name: str
@@ -267,12 +281,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Network:
-    """Layers in the order in which they run."""
+    """Layers in the order in which they run; ``others`` are inputs beside the frames: gates and caches."""
 
     input: str
     output: str
     activations: Mapping[str, Activation]
     layers: tuple[Layer, ...]
+    others: tuple[str, ...] = ()
 
     @property
     def fallbacks(self) -> tuple[Layer, ...]:

@@ -16,7 +16,17 @@ import onnx_ir as ir
 from edgevid.errors import TargetError
 from edgevid.graph.shift_op import DOMAIN, SHIFT
 from edgevid.targets.tvm.network import Frames, Network
-from edgevid.targets.tvm.reading import channels, elementwise, epilogues, pooling, products, tensors, views
+from edgevid.targets.tvm.reading import (
+    caches,
+    channels,
+    elementwise,
+    epilogues,
+    pooling,
+    products,
+    tensors,
+    views,
+)
+from edgevid.targets.tvm.reading.keeping import with_keeps
 from edgevid.targets.tvm.reading.state import State
 from edgevid.targets.tvm.reading.values import Value, View
 
@@ -30,12 +40,13 @@ def read_graph(graph: ir.Model, block: int) -> Network:
     """The layers of a graph, for vectors of ``block`` lanes.
 
     Args:
-        graph: canonical, with uint8 clips [N, T, H, W, 3]; static shapes.
+        graph: canonical, with uint8 clips [N, T, H, W, 3], or the streaming form of such a graph; static
+            shapes.
 
     Raises:
         TargetError: an operation or a shape that is not known; the message names the operation.
     """
-    (clips,) = graph.graph.inputs
+    clips, *others = graph.graph.inputs
     if clips.shape is None or len(clips.shape) != 5 or clips.dtype != ir.DataType.UINT8:
         raise TargetError(f"the input is {clips.dtype} {clips.shape}, not uint8 clips", where=clips.name)
     n, t, h, w, c = (int(size) for size in clips.shape.numpy())
@@ -45,12 +56,16 @@ def read_graph(graph: ir.Model, block: int) -> Network:
     state.activations[source] = frames
     axes = (("n",), ("t",), ("h",), ("w",), ("c",))
     state.values[clips] = View(source, frames, axes, pixels=tuple((1.0, 0.0) for _ in range(c)))
+    names = caches.declare(state, others)
+    skipped = caches.moving_up(graph)
     for node in graph.graph:
-        _read(state, node)
-    (logits,) = graph.graph.outputs
+        if node not in skipped:
+            _read(state, node)
+    logits = graph.graph.outputs[0]
     if logits not in state.values:
         raise TargetError("the output does not depend on the input", where=logits.name)
-    return state.network(source, state.tensor(state.values[logits]).name)
+    output = state.tensor(state.values[logits]).name
+    return with_keeps(state, source, output, names)
 
 
 def _read(state: State, node: ir.Node) -> None:
@@ -86,10 +101,11 @@ _ONNX: Mapping[str, tuple[Reader, ...]] = MappingProxyType(
         **dict.fromkeys(("MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool"), (pooling.pool,)),
         **dict.fromkeys(("ReduceMax", "ReduceMean"), (pooling.reduce,)),
         "Gather": (views.colours, channels.gather),
-        "Slice": (channels.slices,),
+        "Slice": (caches.oldest, channels.slices),
         "Split": (channels.split,),
-        "Concat": (channels.concatenation,),
+        "Concat": (caches.shifted, channels.concatenation),
         "Softmax": (tensors.softmax,),
+        "Where": (caches.gated,),
     }
 )
 READERS: Mapping[tuple[str, str], tuple[Reader, ...]] = MappingProxyType(

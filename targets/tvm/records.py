@@ -51,8 +51,12 @@ def key_of(operation: Operation, cpu: Cpu) -> str:
     """Names an operation on a kind of CPU, whatever the network."""
     told = {
         "kind": type(operation).__name__,
-        # Bounds are applied in any case, and cost the same.
-        **{name: value for name, value in asdict(operation).items() if name != "bounds"},
+        # Bounds are applied in any case, and cost the same. Without a cache nothing is said of it.
+        **{
+            name: value
+            for name, value in asdict(operation).items()
+            if name != "bounds" and (value or name not in ("cache", "keeps"))
+        },
         "cpu": [cpu.mcpu, *cpu.features],
         "generation": GENERATION,
     }

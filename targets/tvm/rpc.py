@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from edgevid.contract import Artifact, Layer, RunSettings
 from edgevid.targets._install import require
 from edgevid.targets._session import CheckedSession
 from edgevid.targets.tvm.connection import Connection
+from edgevid.targets.tvm.session import first_state
 from edgevid.targets.tvm.tracker import Place
 
 __all__ = ["RpcSession"]
@@ -65,9 +67,22 @@ class RpcSession(CheckedSession):
             self.close()
             raise
 
-    def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
+    def asking(self) -> AbstractContextManager[None]:
+        """Within it, errors of the board's tensors say what happened."""
+        return self._connection.asking(_RUNNING)
+
+    def tensor(self, array: NDArray[Any]) -> Any:
+        """A copy on the board."""
         with self._connection.asking(_RUNNING):
-            return np.asarray(self._machine["main"](self._sent(clip)).numpy(), np.float32)
+            return self._tvm.runtime.tensor(np.ascontiguousarray(array), self._connection.device)
+
+    def call(self, *tensors: Any) -> NDArray[np.float32]:
+        """The logits of a clip, or of a frame with its gates and caches, which become the next ones there."""
+        with self._connection.asking(_RUNNING):
+            return np.asarray(self._machine["main"](*tensors).numpy(), np.float32)
+
+    def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
+        return self.call(self.tensor(clip), *first_state(self.artifact, self.tensor))
 
     @property
     def emulated(self) -> bool:
@@ -88,14 +103,11 @@ class RpcSession(CheckedSession):
         """
         self.run(clip)
         self._connection.refuse_emulated(self.board)
+        sent = [self.tensor(clip), *first_state(self.artifact, self.tensor)]
         with self._connection.asking(_RUNNING):
-            sent = self._sent(clip)
             timer = self._machine.time_evaluator("main", self._connection.device, number=1, repeat=1)
             # One call a run: it is each run that must not take for ever, not all of them.
-            return tuple(1000 * float(timer(sent).results[0]) for _ in range(runs))
-
-    def _sent(self, clip: NDArray[Any]) -> Any:
-        return self._tvm.runtime.tensor(np.ascontiguousarray(clip), self._connection.device)
+            return tuple(1000 * float(timer(*sent).results[0]) for _ in range(runs))
 
     def _release(self) -> None:
         # What lives on the board is freed there while the connection stands.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
@@ -15,16 +16,17 @@ from edgevid.contract import Artifact, Layer, LayerTime, RunSettings
 from edgevid.errors import TargetError
 from edgevid.targets._install import require
 from edgevid.targets._session import CheckedSession
+from edgevid.targets._streaming import filled
 from edgevid.targets.tvm.threads import Threads
 
-__all__ = ["TvmSession", "check_processor"]
+__all__ = ["TvmSession", "check_processor", "first_state"]
 
 _CPU, _POOLED = 1, 2
 """Of DLPack's devices, and of the virtual machine's allocators."""
 
 
 class TvmSession(CheckedSession):
-    """TVM's virtual machine with one module loaded."""
+    """TVM's virtual machine with one module loaded. A clip of a streaming network is its first frame."""
 
     def __init__(self, artifact: Artifact, settings: RunSettings) -> None:
         super().__init__(artifact)
@@ -40,11 +42,18 @@ class TvmSession(CheckedSession):
         except (RuntimeError, OSError, ValueError) as error:
             raise TargetError(f"TVM refuses the module: {error}", where=artifact.path) from error
 
-    def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
+    def tensor(self, array: NDArray[Any]) -> Any:
+        """A copy as TVM takes it."""
+        return self._tvm.runtime.tensor(array)
+
+    def call(self, *tensors: Any) -> NDArray[np.float32]:
+        """The logits of a clip, or of a frame with its gates and caches, which become the next ones."""
         with self._one_at_a_time:
             self._threads.use()
-            logits = self._machine["main"](self._tvm.runtime.tensor(clip))
-            return np.asarray(logits.numpy(), np.float32)
+            return np.asarray(self._machine["main"](*tensors).numpy(), np.float32)
+
+    def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
+        return self.call(self.tensor(clip), *first_state(self.artifact, self.tensor))
 
     def layers(self) -> tuple[Layer, ...]:
         """As the module was made: its kernels have no choice when it runs."""
@@ -96,6 +105,14 @@ class TvmSession(CheckedSession):
 
     def _release(self) -> None:
         del self._machine
+
+
+def first_state(artifact: Artifact, tensor: Callable[[NDArray[Any]], Any]) -> list[Any]:
+    """What a streaming network takes beside its first frame: open gates, and caches before all frames."""
+    if artifact.streaming is None:
+        return []
+    gates = [tensor(np.ones(len(artifact.streaming.gates), np.uint8))] if artifact.streaming.gates else []
+    return gates + [tensor(filled(cache)) for cache in artifact.streaming.caches]
 
 
 def check_processor(library: Any, artifact: Artifact) -> None:

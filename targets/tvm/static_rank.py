@@ -111,6 +111,7 @@ def _kind(kernel: Kernel) -> tuple[Any, ...]:
     return (
         *(kernel.family, kernel.tile, operation.kernel, operation.strides, operation.dilations),
         *(operation.source.block, operation.source.dtype, bool(operation.pixels), bool(operation.moves)),
+        *(None if operation.cache is None else operation.cache.block, operation.keeps),
     )
 
 

@@ -155,10 +155,13 @@ def _measure(layer: Layer, offered: Sequence[Kernel], cpu: Cpu, board: Board) ->
     functions = {f"candidate{i}": kernel.build(f"candidate{i}") for i, kernel in enumerate(offered)}
     module = tvm.compile(tvm.IRModule(functions), target=tvm.target.Target(cpu.llvm))
     loaded = board.load(module)
-    arguments = [tvm.runtime.tensor(array, board.device) for array in _arguments(layer, offered[0])]
+    given = _arguments(layer, offered[0])
+    arguments = [tvm.runtime.tensor(array, board.device) for array in given]
     expected: NDArray[Any] | None = None
     timers = []
     for name in functions:
+        if _convolution(layer).cache is not None:
+            arguments[1].copyfrom(given[1])  # which the one before may have written
         loaded[name](*arguments)
         got = _real_channels(layer, arguments[-1].numpy())
         expected = got if expected is None else expected
@@ -172,6 +175,7 @@ def _arguments(layer: Layer, kernel: Kernel) -> list[NDArray[Any]]:
     """Random inputs, the packed constants, and room for the output."""
     random = np.random.default_rng(SEED)
     operation = _convolution(layer)
+    caches = () if operation.cache is None else (operation.cache,)
     skips = () if operation.residual is None else (operation.residual,)
 
     def numbers(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
@@ -180,9 +184,12 @@ def _arguments(layer: Layer, kernel: Kernel) -> list[NDArray[Any]]:
         limits = np.iinfo(dtype)
         return random.integers(limits.min, limits.max, shape, dtype, endpoint=True)
 
-    source, *skip = (numbers(frames.shape, frames.dtype) for frames in (operation.source, *skips))
+    first, skip = (
+        [numbers(frames.shape, frames.dtype) for frames in group]
+        for group in ((operation.source, *caches), skips)
+    )
     target = np.zeros(operation.target.shape, operation.target.dtype)
-    return [source, *kernel.pack(layer.weights), *skip, target]
+    return [*first, *kernel.pack(layer.weights), *skip, target]
 
 
 def _real_channels(layer: Layer, packed: NDArray[Any]) -> NDArray[Any]:

@@ -10,7 +10,9 @@ __all__ = ["source_frame"]
 
 def source_frame(operation: Convolution, n: Expr, tap: int, dt: int) -> tuple[Expr, list[Expr]]:
     """The frame that tap ``tap`` of output frame ``n`` reads of channels that come from ``dt``
-    frames later, and the conditions under which it exists."""
+    frames later, and the conditions under which it exists: the oldest of a cache always does."""
+    if operation.cache is not None and dt:
+        return 0, []
     source, target = operation.source, operation.target
     stride = operation.strides[0]
     shift = tap * operation.dilations[0] - operation.pads[0]

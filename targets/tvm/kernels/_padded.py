@@ -1,7 +1,8 @@
 """A frame with its zero border in a scratch buffer, so that the loops over windows have no branches.
 
 Quantized frames stay bytes, and their border is the zero point. Since everything is copied here
-anyway, shifts along time, height and width, and the normalization of pixels, cost nothing more.
+anyway, shifts along time, height and width, channels that come from a cache, and the normalization of
+pixels cost nothing more.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from tvm.tirx.script import builder as T  # noqa: N812
 
+from edgevid.targets.tvm.kernels._cache import cached, lane_of
 from edgevid.targets.tvm.kernels._frame import source_frame
 from edgevid.targets.tvm.kernels._segments import Lanes, lanes, segments
 from edgevid.targets.tvm.kernels._write import Expr, over_tiles, ramp, when
@@ -55,13 +57,16 @@ class Padded:
         dtype = "float32" if source.quantization is None else source.dtype
         return cls(operation, T.alloc_buffer(shape, dtype), rows, columns)
 
-    def fill(self, data: Any, pixels: Any, tap: int, n: Expr, first: Expr = 0) -> None:
-        """Copy all channels of what tap ``tap`` of output frame ``n`` reads to place ``first + tap``."""
+    def fill(self, data: Any, pixels: Any, tap: int, n: Expr, first: Expr = 0, kept: Any = None) -> None:
+        """Copy all channels of what tap ``tap`` of output frame ``n`` reads to place ``first + tap``; those
+        of a cache from ``kept``."""
         source = self.operation.source
         for move in segments(source.channels, self.operation.moves):
+            memory = kept if cached(self.operation, move) else data
             for part in lanes(move.start, move.stop, source.block):
                 with T.serial(0, part.count) as i:
-                    self._part(data, pixels, tap, n, move, part, part.block + i, first + tap, part.block + i)
+                    place = part.block + i
+                    self._part(memory, pixels, tap, n, move, part, place, first + tap, place)
 
     def fill_block(self, data: Any, tap: int, n: Expr, block: Expr) -> None:
         """Copy one block of channels, of an operation without moves, as block 0."""
@@ -106,14 +111,19 @@ class Padded:
                     right,
                 )
                 return
+            lane: Expr = part.first
+            whole = part.width == source.block
+            if operation.cache is not None and cached(operation, move):
+                block, lane = lane_of(operation.cache, source, block, part.first)
+                whole = part.width == operation.cache.block == source.block
             # Whole blocks of neighbouring places are one run of memory.
-            together = _TOGETHER if part.width == source.block else 1
+            together = _TOGETHER if whole else 1
             with T.serial(0, -(-(right - left) // together)) as j:
 
                 def copy(count: int) -> None:
                     position = (top + i + rise) * source.width + left + j * together + slide
                     width = count * part.width
-                    value = data[frame, block, position, ramp(part.first, width)]
+                    value = data[frame, block, position, ramp(lane, width)]
                     start = (left + j * together) * source.block + part.first
                     T.buffer_store(self.buffer, value, [at_tap, place, top + i, ramp(start, width)])
 

@@ -44,6 +44,8 @@ def without_values(operation: _Operation) -> _Operation:
         changes["bounds"] = (None, None)
     if isinstance(operation, Convolution) and operation.residual is not None:
         changes["residual"] = _without_scale(operation.residual)
+    if isinstance(operation, Convolution) and operation.cache is not None:
+        changes["cache"] = _without_scale(operation.cache)
     return replace(operation, **changes)
 
 

@@ -1,8 +1,9 @@
 """Copies: another block or type, a shift that no layer takes along, normalized pixels.
 
 Layouts: source ``[frames, ceil(C / a), H * W, a]``, target ``[frames, ceil(C / b), H * W, b]``; of pixels a
-further ``[2, C]`` of scales and offsets. Between blocks of one size whole vectors are copied, and pixels
-become groups of four bytes 16 at a time; all else goes channel by channel, at the borders of the network.
+further ``[2, C]`` of scales and offsets; a cache as in `_cache`. Between blocks of one size whole vectors
+are copied, and pixels become groups of four bytes 16 at a time; all else goes channel by channel, at the
+borders of the network.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812
 
+from edgevid.targets.tvm.kernels import _cache
 from edgevid.targets.tvm.kernels._dot import GROUP
 from edgevid.targets.tvm.kernels._quantized import restored, stored
 from edgevid.targets.tvm.kernels._segments import lanes, segments
@@ -49,21 +51,26 @@ def pack(operation: Copy, weights: Mapping[str, NDArray[Any]]) -> list[NDArray[n
 
 
 def build(operation: Copy, name: str) -> Any:
-    """The function ``name(source[, pixels], target)``."""
+    """The function ``name(source[, cache][, pixels], target)``."""
     source, target = operation.source, operation.target
     grouped = _groups_pixels(operation)
     shape = (2, GROUP * _PIXELS if grouped else source.channels)
     with function(name) as written:
         data = buffer("source", source.shape, source.dtype)
+        kept = _cache.parameter(operation)
         pixels = buffer("pixels", shape) if operation.pixels else None
         out = buffer("target", target.shape, target.dtype)
-        with T.parallel(0, source.frames) as n:
+        with T.parallel(0, target.frames) as n:
             if grouped:
                 _pixels(operation, data, pixels, out, n)
-            elif pixels is None and source.block == target.block:
-                _vectors(operation, data, out, n)
             else:
-                _channels(operation, data, pixels, out, n)
+                for move in segments(source.channels, operation.moves):
+                    if _cache.cached(operation, move):
+                        _from_cache(operation, move, kept, out)
+                    elif pixels is None and source.block == target.block:
+                        _vectors(operation, move, data, out, n)
+                    else:
+                        _channels(operation, move, data, pixels, out, n)
     return written.get()
 
 
@@ -102,57 +109,64 @@ def _pixels(operation: Copy, data: Any, pixels: Any, out: Any, n: Expr) -> None:
         over_tiles(i, source.positions, _PIXELS, some)
 
 
-def _vectors(operation: Copy, data: Any, out: Any, n: Expr) -> None:
+def _vectors(operation: Copy, move: Move, data: Any, out: Any, n: Expr) -> None:
     """The lanes of a block together; integers of one scale as they are."""
     source, target = operation.source, operation.target
     same = (source.dtype, source.quantization) == (target.dtype, target.quantization)
     zero = 0 if target.quantization is None else target.quantization.zero
-    for move in segments(source.channels, operation.moves):
-        for part in lanes(move.start, move.stop, source.block):
-            with (
-                T.serial(0, part.count) as i,
-                T.serial(0, source.height) as h,
-                T.serial(0, source.width) as w,
-            ):
-                block, lane = part.block + i, ramp(part.first, part.width)
-                at = [n, block, h * source.width + w, lane]
-                inside = _inside(operation, move, n, h, w)
-                with when(*inside):
-                    value = data[n + move.dt, block, (h + move.dh) * source.width + w + move.dw, lane]
-                    if not same:
-                        value = stored(target, restored(source, value, part.width), part.width)
-                    T.buffer_store(out, value, at)
-                if inside:
-                    nothing = getattr(T, target.dtype)(zero)
-                    with unless(*inside):
-                        T.buffer_store(
-                            out, nothing if part.width == 1 else T.broadcast(nothing, part.width), at
-                        )
-
-
-def _channels(operation: Copy, data: Any, pixels: Any, out: Any, n: Expr) -> None:
-    """Number by number."""
-    source, target = operation.source, operation.target
-    for move in segments(source.channels, operation.moves):
+    for part in lanes(move.start, move.stop, source.block):
         with (
-            T.serial(0, move.stop - move.start) as k,
+            T.serial(0, part.count) as i,
             T.serial(0, source.height) as h,
             T.serial(0, source.width) as w,
         ):
-            c = move.start + k
-            row, column = h + move.dh, w + move.dw
-            read = data[n + move.dt, c // source.block, row * source.width + column, c % source.block]
-            value = restored(source, read, 1)
-            if pixels is not None:
-                value = value * pixels[0, c] + pixels[1, c]
+            block, lane = part.block + i, ramp(part.first, part.width)
+            at = [n, block, h * source.width + w, lane]
             inside = _inside(operation, move, n, h, w)
+            with when(*inside):
+                value = data[n + move.dt, block, (h + move.dh) * source.width + w + move.dw, lane]
+                if not same:
+                    value = stored(target, restored(source, value, part.width), part.width)
+                T.buffer_store(out, value, at)
             if inside:
-                there = inside[0]
-                for condition in inside[1:]:
-                    there = T.And(there, condition)
-                value = T.if_then_else(there, value, T.float32(0))
-            at = [n, c // target.block, h * source.width + w, c % target.block]
-            T.buffer_store(out, stored(target, value, 1), at)
+                nothing = getattr(T, target.dtype)(zero)
+                with unless(*inside):
+                    T.buffer_store(out, nothing if part.width == 1 else T.broadcast(nothing, part.width), at)
+
+
+def _channels(operation: Copy, move: Move, data: Any, pixels: Any, out: Any, n: Expr) -> None:
+    """Number by number."""
+    source, target = operation.source, operation.target
+    with (
+        T.serial(0, move.stop - move.start) as k,
+        T.serial(0, source.height) as h,
+        T.serial(0, source.width) as w,
+    ):
+        c = move.start + k
+        row, column = h + move.dh, w + move.dw
+        read = data[n + move.dt, c // source.block, row * source.width + column, c % source.block]
+        value = restored(source, read, 1)
+        if pixels is not None:
+            value = value * pixels[0, c] + pixels[1, c]
+        inside = _inside(operation, move, n, h, w)
+        if inside:
+            there = inside[0]
+            for condition in inside[1:]:
+                there = T.And(there, condition)
+            value = T.if_then_else(there, value, T.float32(0))
+        at = [n, c // target.block, h * source.width + w, c % target.block]
+        T.buffer_store(out, stored(target, value, 1), at)
+
+
+def _from_cache(operation: Copy, move: Move, kept: Any, out: Any) -> None:
+    """Number by number, of the only frame."""
+    cache, target = operation.cache, operation.target
+    assert cache is not None
+    with T.serial(0, cache.channels) as k, T.serial(0, cache.positions) as p:
+        c = move.start + k
+        read = kept[0, k // cache.block, p, k % cache.block]
+        value = stored(target, restored(cache, read, 1), 1)
+        T.buffer_store(out, value, [0, c // target.block, p, c % target.block])
 
 
 def _inside(operation: Copy, move: Move, n: Expr, h: Expr, w: Expr) -> list[Expr]:

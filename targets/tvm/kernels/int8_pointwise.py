@@ -8,7 +8,8 @@ absent int32 ``[runs, ceil(O / v), v]``; bias int32 and scales float32 ``[ceil(O
 The sum over channels is cut into runs, each read from its own frame: t + dt for channels that a
 shift moves, and another frame for each tap of a temporal kernel. A run whose frame lies outside
 the clip is skipped; what the bias holds for its zero point is then added back, from ``absent``.
-A group of channels that a run shares with another is put together from both frames.
+A group of channels that a run shares with another is put together from both frames. Frame by frame the
+run that moves is read from the cache.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812
 
 from edgevid.targets.tvm.cpus import Dot
+from edgevid.targets.tvm.kernels import _cache
 from edgevid.targets.tvm.kernels._dot import GROUP, DotProduct
 from edgevid.targets.tvm.kernels._frame import source_frame
 from edgevid.targets.tvm.kernels._groups import group_count, groups, of_run, packed, rows
@@ -144,10 +146,11 @@ def _place(operation: Convolution, tile: Tile, first: Expr) -> Callable[[int], E
 
 
 def build(operation: Convolution, tile: Tile, dot: Dot, name: str) -> Any:
-    """The function ``name(source, weights[, absent], bias, scales, limits[, residual], target)``."""
+    """The function ``name(source[, cache], weights[, absent], bias, scales, limits[, residual], target)``."""
     with function(name) as written:
         writer = _Writer.with_parameters(operation, tile, dot)
         tile.loops(operation.target, writer.tile_at)
+        _cache.leave(operation, writer.kept, writer.data)
     return written.get()
 
 
@@ -159,6 +162,7 @@ class _Writer:
     tile: Tile
     product: DotProduct
     data: Any
+    kept: Any
     weights: Any
     absent: Any
     epilogue: Epilogue
@@ -173,6 +177,7 @@ class _Writer:
             tile,
             product,
             buffer("source", source.shape, source.dtype),
+            _cache.parameter(operation),
             buffer("weights", (target.blocks, steps, target.block * GROUP), "int8"),
             buffer("absent", (len(runs), *target.shape[1::2]), "int32") if _corrected(operation) else None,
             Epilogue.parameters(operation, product),
@@ -197,23 +202,37 @@ class _Writer:
             if len(run.pieces) > 1:
                 self._add_shared(sums, run, n, first)
                 continue
-            frame, exists = source_frame(self.operation, n, run.tap, run.pieces[0].dt)
+            move, memory, width = run.pieces[0], self.data, self.operation.source.block
+            frame, exists = source_frame(self.operation, n, run.tap, move.dt)
+            if self.operation.cache is not None and move.dt:
+                memory, width = self.kept, self.operation.cache.block
             with when(*exists):
-                self._add(sums, run, first, lambda at, frame=frame: self.data[(frame, *at)])  # type: ignore[misc]
+                read = lambda at, memory=memory, frame=frame: memory[(frame, *at)]  # noqa: E731
+                self._add(sums, run, first, width, read)
             if self.absent is not None and exists:
                 with unless(*exists):
                     sums.add_constants(self.absent, index)
         sums.store([(n, first + k) for k in range(positions)], positions)
 
     def _add(
-        self, sums: IntegerTile, run: _Run, first: Expr, read: Callable[[tuple[Expr, ...]], Expr]
+        self,
+        sums: IntegerTile,
+        run: _Run,
+        first: Expr,
+        width: int,
+        read: Callable[[tuple[Expr, ...]], Expr],
+        *,
+        apart: bool = False,
     ) -> None:
-        """Add the channels of a run; ``read`` gives the bytes at (block, position, lanes)."""
-        source, wide = self.operation.source, self.product.lanes * GROUP
+        """Add the channels of a run, in blocks of ``width``; ``read`` gives the bytes at (block, position,
+        lanes), with ``apart`` of one position a time."""
+        wide = self.product.lanes * GROUP
         place = _place(self.operation, self.tile, first)
-        neighbours = self.product.neighbours(sums.positions, source.block * self.operation.strides[2])
-        step = run.tap * group_count(0, source.channels) + run.start // GROUP
-        for part in groups(run.start, run.stop, source.block):
+        neighbours = self.product.neighbours(sums.positions, width * self.operation.strides[2])
+        if apart:
+            neighbours = [1] * sums.positions
+        step = run.tap * group_count(0, self.operation.source.channels) + run.start // GROUP
+        for part in groups(run.start, run.stop, width):
             each = part.width // GROUP
             with T.serial(0, part.count) as i, T.serial(0, each) as j:
                 block, lane, at = part.block + i, part.first + j * GROUP, step + i * each + j
@@ -233,7 +252,10 @@ class _Writer:
         assert source.quantization is not None
         zero, missing = (source.quantization.zero % 256) * 0x01010101, T.int32(0)
         parts: list[tuple[Expr, Expr]] = []
+        moved = [move for move in run.pieces if _cache.cached(self.operation, move)]
         for move in run.pieces:
+            if move in moved:
+                continue
             mask = sum(0xFF << 8 * k for k in range(GROUP) if move.start <= run.start + k < move.stop)
             frame, exists = source_frame(self.operation, n, run.tap, move.dt)
             chosen = _word(mask)
@@ -254,9 +276,11 @@ class _Writer:
             for frame, chosen in parts:
                 group = T.reinterpret(kind, self.data[frame, block, place, lanes])
                 whole = T.bitwise_or(whole, T.bitwise_and(group, spread(chosen, count)))
+            if moved:
+                whole = T.bitwise_or(whole, _cache.last_bytes(self.operation, self.kept, run.start, place))
             return T.reinterpret(f"{source.dtype}x{count * GROUP}", whole)
 
-        self._add(sums, run, first, read)
+        self._add(sums, run, first, source.block, read, apart=bool(moved))
 
 
 def _word(number: int) -> Expr:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812
 
 from edgevid.targets.tvm.cpus import Dot
+from edgevid.targets.tvm.kernels import _cache
 from edgevid.targets.tvm.kernels._dot import GROUP, DotProduct
 from edgevid.targets.tvm.kernels._groups import group_count, groups, of_run, rows
 from edgevid.targets.tvm.kernels._integer_tile import IntegerTile
@@ -103,7 +104,7 @@ def pack(operation: Convolution, weights: Mapping[str, NDArray[Any]], dot: Dot) 
 
 
 def build(operation: Convolution, tile: Tile, dot: Dot, name: str) -> Any:
-    """The function ``name(source, weights, bias, scales, limits[, residual], target)``."""
+    """The function ``name(source[, cache], weights, bias, scales, limits[, residual], target)``."""
     target, taps = operation.target, operation.kernel[0]
     outer, inner = -(-target.blocks // tile.blocks), -(-target.height // tile.rows)
     with function(name) as written:
@@ -112,17 +113,18 @@ def build(operation: Convolution, tile: Tile, dot: Dot, name: str) -> Any:
             with T.parallel(0, target.frames) as n:
                 padded = Padded.allocate(operation)
                 for tap in range(taps):
-                    padded.fill(writer.data, None, tap, n)
+                    padded.fill(writer.data, None, tap, n, kept=writer.kept)
                 with T.serial(0, outer) as o, T.serial(0, inner) as r:
                     writer.row_of_tiles(padded, 0, n, o, r)
         else:
             padded = Padded.allocate(operation, frames=target.frames)
             with T.parallel(0, target.frames) as n:
                 for tap in range(taps):
-                    padded.fill(writer.data, None, tap, n, n * taps)
+                    padded.fill(writer.data, None, tap, n, n * taps, writer.kept)
             with T.parallel(0, outer * target.frames) as task, T.serial(0, inner) as r:
                 n = task % target.frames
                 writer.row_of_tiles(padded, n * taps, n, task // target.frames, r)
+        _cache.leave(operation, writer.kept, writer.data)
     return written.get()
 
 
@@ -134,6 +136,7 @@ class _Writer:
     tile: Tile
     product: DotProduct
     data: Any
+    kept: Any
     weights: Any
     epilogue: Epilogue
 
@@ -147,6 +150,7 @@ class _Writer:
             tile,
             product,
             buffer("source", source.shape, source.dtype),
+            _cache.parameter(operation),
             buffer("weights", (target.blocks, steps, target.block * GROUP), "int8"),
             Epilogue.parameters(operation, product),
         )

@@ -6,7 +6,7 @@ bias ``[ceil(O / v), v]``; target ``[frames, ceil(O / v), H * W, v]``, v lanes a
 
 The sum over channels is cut into runs, each read from its own frame: t + dt for channels that a
 shift moves, and another frame for each tap of a temporal kernel. A run whose frame lies outside
-the clip adds zeros, so it is skipped.
+the clip adds zeros, so it is skipped. Frame by frame the run that moves is read from the cache.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812
 
+from edgevid.targets.tvm.kernels import _cache
 from edgevid.targets.tvm.kernels._frame import source_frame
 from edgevid.targets.tvm.kernels._position_tile import PositionTile
 from edgevid.targets.tvm.kernels._register_tile import RegisterTile
-from edgevid.targets.tvm.kernels._segments import lanes, segments
+from edgevid.targets.tvm.kernels._segments import segments
 from edgevid.targets.tvm.kernels._write import Expr, buffer, function, over_tiles, ramp, when
 from edgevid.targets.tvm.network import Convolution
 
@@ -64,11 +65,12 @@ def pack(operation: Convolution, weights: Mapping[str, NDArray[Any]]) -> list[ND
 
 
 def build(operation: Convolution, tile: Tile, name: str) -> Any:
-    """The function ``name(source, weights, bias[, residual], target)``."""
+    """The function ``name(source[, cache], weights, bias[, residual], target)``."""
     source, target = operation.source, operation.target
     v, rows = target.block, operation.kernel[0] * source.channels
     with function(name) as written:
         data = buffer("source", source.shape)
+        kept = _cache.parameter(operation)
         weights = buffer("weights", (target.blocks, rows, v), operation.weight_type)
         bias = buffer("bias", (target.blocks, v))
         skip = buffer("residual", target.shape) if operation.residual else None
@@ -90,12 +92,13 @@ def build(operation: Convolution, tile: Tile, name: str) -> Any:
             row = 0
             for tap, move in product(range(operation.kernel[0]), segments(source.channels, operation.moves)):
                 frame, exists = source_frame(operation, n, tap, move.dt)
+                memory, parts = _cache.channels_of(operation, move, data, kept)
                 with when(*exists):
-                    for part in lanes(move.start, move.stop, source.block):
+                    for part in parts:
                         with T.serial(0, part.count) as i, T.serial(0, part.width) as j:
                             place, at_row = part.block + i, row + i * part.width + j
                             sums.add(
-                                [data[frame, place, first + k, part.first + j] for k in range(positions)],
+                                [memory[frame, place, first + k, part.first + j] for k in range(positions)],
                                 [weights[block + q, at_row, ramp(0, v)] for q in range(blocks)],
                             )
                         row += part.channels
@@ -106,4 +109,5 @@ def build(operation: Convolution, tile: Tile, name: str) -> Any:
             )
 
         tile.loops(target, at)
+        _cache.leave(operation, kept, data)
     return written.get()

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T  # noqa: N812
 
+from edgevid.targets.tvm.kernels import _cache
 from edgevid.targets.tvm.kernels._padded import Padded
 from edgevid.targets.tvm.kernels._register_tile import RegisterTile
 from edgevid.targets.tvm.kernels._segments import Lanes, lanes
@@ -84,12 +85,13 @@ def pack(operation: Convolution, weights: Mapping[str, NDArray[Any]]) -> list[ND
 
 
 def build(operation: Convolution, tile: Tile, name: str) -> Any:
-    """The function ``name(source, weights, bias[, pixels][, residual], target)``."""
+    """The function ``name(source[, cache], weights, bias[, pixels][, residual], target)``."""
     source, target = operation.source, operation.target
     v, (taps, height, width) = target.block, operation.kernel
     (_, down, along), (_, apart, beside) = operation.strides, operation.dilations
     with function(name) as written:
         data = buffer("source", source.shape, source.dtype)
+        kept = _cache.parameter(operation)
         rows_of_weights = taps * height * width * source.channels
         weights = buffer("weights", (target.blocks, rows_of_weights, v), operation.weight_type)
         bias = buffer("bias", (target.blocks, v))
@@ -159,14 +161,15 @@ def build(operation: Convolution, tile: Tile, name: str) -> Any:
             with T.parallel(0, target.frames) as n:
                 padded = Padded.allocate(operation)
                 for tap in range(taps):
-                    padded.fill(data, pixels, tap, n)
+                    padded.fill(data, pixels, tap, n, kept=kept)
                 with T.serial(0, outer) as o, T.serial(0, inner) as r:
                     tiled(padded, n, o, r)
         else:
             # One frame: the threads share it.
             padded = Padded.allocate(operation)
             for tap in range(taps):
-                padded.fill(data, pixels, tap, 0)
+                padded.fill(data, pixels, tap, 0, kept=kept)
             with T.parallel(0, outer * inner) as task:
                 tiled(padded, 0, task // inner, task % inner)
+        _cache.leave(operation, kept, data)
     return written.get()

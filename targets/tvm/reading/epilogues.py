@@ -78,7 +78,7 @@ def residual(state: State, node: ir.Node) -> Value | None:
         if not state.computed_before(other.name, layer):
             continue
         changed = replace(operation, residual=other.frames)
-        state.change(layer, replace(layer, operation=changed, inputs=(layer.inputs[0], other.name)))
+        state.change(layer, replace(layer, operation=changed, inputs=(*layer.inputs, other.name)))
         return view
     return None
 
@@ -131,5 +131,5 @@ def quantize(state: State, node: ir.Node) -> Value | None:
     if view.pixels:
         # Integer kernels read groups of four channels.
         target = replace(target, block=-(-view.frames.block // 4) * 4)
-    copy = Copy(view.frames, target, view.moves, view.pixels)
-    return replace(state.frames(copy, [view.name], str(node.name), view.axes), order=view.order)
+    copy = Copy(view.frames, target, view.moves, view.pixels, state.cache(view))
+    return replace(state.frames(copy, view.inputs, str(node.name), view.axes), order=view.order)

@@ -47,9 +47,10 @@ def convolution(state: State, node: ir.Node) -> Value | None:
         node.attributes.get_int("group", 1),
         view.moves,
         pixels=view.pixels,
+        cache=state.cache(view),
     )
     weights.pop("bias_scale", None)
-    return state.frames(operation, [view.name], str(node.name), axes, weights)
+    return state.frames(operation, view.inputs, str(node.name), axes, weights)
 
 
 def _prepared(state: State, view: View, node: ir.Node, weights: Weights) -> View:
@@ -65,6 +66,9 @@ def _prepared(state: State, view: View, node: ir.Node, weights: Weights) -> View
         view = state.ready(view, real=True) if view.frames.quantization is not None else view
     view = _of_one_kind(state, view, weights)
     if view.pixels and (view.moves or groups > 1):
+        view = state.ready(view)
+    # Kernels without groups read caches, of the first channels.
+    if view.cache and (groups > 1 or view.moves[0].start):
         view = state.ready(view)
     # Depthwise kernels read one block of one frame.
     if depthwise and (view.moves or view.frames.block != state.block):

@@ -91,6 +91,12 @@ class State:
             )
         return tuple(int(size) for size in shape.numpy())
 
+    def cache(self, view: View) -> Frames | None:
+        """What the cache that a view reads is in memory."""
+        found = self.activations[view.cache] if view.cache else None
+        assert found is None or isinstance(found, Frames)
+        return found
+
     # What is computed.
 
     def emit(
@@ -147,9 +153,9 @@ class State:
         self.layers.remove(layer)
         del self.activations[layer.output]
 
-    def network(self, source: str, output: str) -> Network:
-        """All layers that the output needs."""
-        needed, kept = {output}, []
+    def network(self, source: str, output: str, others: Sequence[str] = ()) -> Network:
+        """All layers that the output and what else is to be known need."""
+        needed, kept = {output, *others}, []
         for layer in reversed(self.layers):
             if layer.output in needed:
                 needed.update(layer.inputs)
@@ -173,8 +179,8 @@ class State:
         target = replace(changed.frames, block=self.block)
         if real or target.quantization is None:
             target = replace(target, dtype="float32", quantization=None)
-        copy = Copy(changed.frames, target, changed.moves, changed.pixels)
-        return self.frames(copy, [changed.name], f"{changed.name}.ready", changed.axes)
+        copy = Copy(changed.frames, target, changed.moves, changed.pixels, self.cache(changed))
+        return self.frames(copy, changed.inputs, f"{changed.name}.ready", changed.axes)
 
     def order(self, view: View) -> View:
         """The view with its colours in the order of memory."""
@@ -221,7 +227,8 @@ class State:
         name = value.name
         target = replace(value.frames, block=block, dtype="float32", quantization=None)
         if value.frames != target or value.moves or value.pixels:
-            name = self.emit(Copy(value.frames, target, value.moves, value.pixels), [name], f"{name}.plain")
+            copy = Copy(value.frames, target, value.moves, value.pixels, self.cache(value))
+            name = self.emit(copy, value.inputs, f"{name}.plain")
         stored = [label for label in memory if sizes[label] > 1]
         if labels != stored:
             turned = Transposition(

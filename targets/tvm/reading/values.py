@@ -20,6 +20,7 @@ class View:
         moves: a shift that who reads the view takes along.
         pixels: scale and offset of each channel of a camera's bytes, in the order of memory.
         order: the place in memory of each channel, where it is another one (a camera's colours).
+        cache: the activation whose oldest frame the move along time reads; else it is the frames' own.
     """
 
     name: str
@@ -28,6 +29,12 @@ class View:
     moves: tuple[Move, ...] = ()
     pixels: tuple[tuple[float, float], ...] = ()
     order: tuple[int, ...] = ()
+    cache: str = ""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The activations that who reads the view reads."""
+        return (self.name, self.cache) if self.cache else (self.name,)
 
     @property
     def sizes(self) -> dict[str, int]:

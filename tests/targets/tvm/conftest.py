@@ -1,10 +1,15 @@
 """Boards that several files share."""
 
+import sys
+from pathlib import Path
+
 import boards
 import pytest
 from emulated_python import emulated_python
 
 from edgevid.targets.tvm.cpus import cpu
+
+sys.path.append(str(Path(__file__).parent.parent))  # of the networks that all targets are tested with
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,137 @@
+"""Streaming networks in OpenVINO: one compiled model, many streams."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevid.contract import Artifact, Layer, RunSettings
+from edgevid.targets._install import require
+from edgevid.targets._openvino_caches import element_type, first_cache
+from edgevid.targets._openvino_model import kernels_of, layers_of, open_model
+from edgevid.targets._streaming import StreamingSession, filled
+
+__all__ = ["EXAMPLE", "OpenVinoStreamingSession"]
+
+EXAMPLE = """
+import openvino
+
+settings = {settings!r}
+request = openvino.Core().compile_model(here / {entry!r}, "CPU", settings).create_infer_request()
+ports = request.model_inputs[{first}:]
+now, after = ([openvino.Tensor(port.element_type, port.shape) for port in ports] for _ in range(2))
+for cache, fill in zip(now, {fills}):
+    cache.data[...] = fill
+{each}:
+    for number, (taken, given) in enumerate(zip(now, after)):
+        request.set_input_tensor({first} + number, taken)
+        request.set_output_tensor(1 + number, given)
+    logits = request.infer({{0: frame[None, None]{gates}}})[0]
+    now, after = after, now
+"""
+"""A body for `edgevid.targets._example.write_example`; ``gates`` is empty or ``, 1: {valid}``."""
+
+
+_Set = tuple[Any, ...]
+"""One tensor a cache."""
+
+
+@dataclass
+class _Caches:
+    """The set that a stream has at the moment."""
+
+    held: _Set
+
+
+@dataclass
+class _Bound:
+    """An inference request and the sets that it reads and writes."""
+
+    request: Any
+    taken: _Set | None = None
+    given: _Set | None = None
+
+
+class OpenVinoStreamingSession(StreamingSession):
+    """A compiled model that takes a frame a call.
+
+    A step writes the caches into a spare set, which then becomes the stream's. One stream so goes to and
+    fro between two sets, and there is a request for either way: to bind sixteen tensors anew takes as long
+    as some layers.
+    """
+
+    def __init__(self, artifact: Artifact, settings: RunSettings) -> None:
+        super().__init__(artifact)
+        self._model = open_model(artifact, settings)
+        self._tensor = require("openvino", "openvino").Tensor
+        self._frame = self._tensor(np.zeros(artifact.input.shape, artifact.input.dtype))
+        self._logits = self._tensor(np.zeros(self.output.shape, np.float32))
+        self._valid = self._tensor(np.zeros(len(self.streaming.gates), np.uint8))
+        self._dtypes = [filled(cache).dtype for cache in self.streaming.caches]
+        self._requests = [self._new_request(), self._new_request()]
+        self._spare = self.new_caches().held
+
+    def kernels(self) -> Counter[tuple[str, str]]:
+        """See `kernels_of`."""
+        return kernels_of(self._model)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Each convolution and dense layer with the precision that its primitive is named after."""
+        return layers_of(self._model)
+
+    def new_caches(self) -> _Caches:
+        """One set."""
+        caches = self.streaming.caches
+        return _Caches(tuple(self._tensor(element_type(cache), cache.shape) for cache in caches))
+
+    def _advance(self, caches: _Caches, frame: NDArray[Any], valid: NDArray[np.uint8]) -> NDArray[np.float32]:
+        request = self._bound(caches.held, self._spare)
+        self._frame.data[...] = frame
+        self._valid.data[...] = valid
+        # `infer` would make arrays of all outputs.
+        request.start_async()
+        request.wait()
+        caches.held, self._spare = self._spare, caches.held
+        return np.array(self._logits.data, np.float32)
+
+    def _bound(self, taken: _Set, given: _Set) -> Any:
+        """A request that reads one set and writes the other."""
+        for bound in self._requests:
+            if bound.taken is taken and bound.given is given:
+                return bound.request
+        bound = self._requests.pop(0)
+        self._requests.append(bound)
+        first = first_cache(self.streaming)
+        for number, (now, following) in enumerate(zip(taken, given, strict=True)):
+            bound.request.set_input_tensor(first + number, now)
+            bound.request.set_output_tensor(1 + number, following)
+        bound.taken, bound.given = taken, given
+        return bound.request
+
+    def _new_request(self) -> _Bound:
+        request = self._model.create_infer_request()
+        request.set_input_tensor(0, self._frame)
+        request.set_output_tensor(0, self._logits)
+        if self.streaming.gates:
+            request.set_input_tensor(1, self._valid)
+        return _Bound(request)
+
+    def read_caches(self, caches: _Caches) -> tuple[NDArray[Any], ...]:
+        """Copies."""
+        return tuple(array.copy() for array in self._arrays(caches))
+
+    def write_caches(self, caches: _Caches, values: tuple[NDArray[Any], ...]) -> None:
+        """Into the tensors' memory."""
+        for array, value in zip(self._arrays(caches), values, strict=True):
+            array[...] = value
+
+    def _arrays(self, caches: _Caches) -> list[NDArray[Any]]:
+        """The tensors' memory. Kept, arrays would take more than small caches themselves."""
+        return [held.data.view(dtype) for held, dtype in zip(caches.held, self._dtypes, strict=True)]
+
+    def _release(self) -> None:
+        del self._requests, self._model
