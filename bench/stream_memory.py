@@ -12,14 +12,13 @@ from pydantic import TypeAdapter
 from edgevid import targets
 from edgevid.bench.fresh_process import Keep, Told, call_apart
 from edgevid.bench.memory import resident_of_this_process
-from edgevid.contract import Artifact
+from edgevid.contract import Artifact, Stream
 
 __all__ = ["STREAMS", "add_streams", "memory_a_stream", "memory_over_steps", "take_steps"]
 
 STREAMS = 50
 BYTES = 1 << 27
 _ARTIFACT = TypeAdapter(Artifact)
-_WARM_UP = 3
 _SEED = 0
 
 
@@ -28,8 +27,8 @@ def memory_a_stream(artifact: Artifact, streams: int | None = None) -> int | Non
 
     Args:
         artifact: a streaming one.
-        streams: how many are added; each takes a frame. If not given at least `STREAMS`, and so many that
-            their caches have `BYTES`: a few small ones would find room in what the process had already.
+        streams: how many are added, after as many others; each takes a frame. If not given at least
+            `STREAMS`, and so many that their caches have `BYTES`.
 
     Returns:
         ``None`` where the kernel does not tell.
@@ -68,13 +67,18 @@ def add_streams(artifact: Mapping[str, Any], streams: int, *, keep: Keep, tell: 
     opened = _ARTIFACT.validate_python(artifact)
     frame = np.zeros(opened.input.shape[2:], opened.input.dtype)
     with targets.find(opened.target).open(opened) as session:
-        for stream in [session.stream() for _ in range(_WARM_UP)]:
-            stream.step(frame)
-        before = resident_of_this_process()
-        added = [session.stream() for _ in range(streams)]
-        for stream in added:
-            stream.step(frame)
-        keep(json.dumps([before, resident_of_this_process()]))
+
+        def added() -> list[Stream]:
+            new = [session.stream() for _ in range(streams)]
+            for stream in new:
+                stream.step(frame)
+            return new
+
+        # The first find room in what was needed to open the network, and given back since.
+        first, before = added(), resident_of_this_process()
+        second, after = added(), resident_of_this_process()
+        keep(json.dumps([before, after]))
+        del first, second
 
 
 def take_steps(artifact: Mapping[str, Any], steps: int, points: int, *, keep: Keep, tell: Told) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevid.contract import Artifact, Layer, RunSettings
+from edgevid.contract import Artifact, Cache, Layer, RunSettings
 from edgevid.targets._install import require
 from edgevid.targets._openvino_caches import element_type, first_cache
 from edgevid.targets._openvino_model import kernels_of, layers_of, open_model
-from edgevid.targets._streaming import StreamingSession, filled
+from edgevid.targets._streaming import StreamingSession
 
 __all__ = ["EXAMPLE", "OpenVinoStreamingSession"]
 
@@ -36,8 +36,11 @@ for cache, fill in zip(now, {fills}):
 """A body for `edgevid.targets._example.write_example`; ``gates`` is empty or ``, 1: {valid}``."""
 
 
-_Set = tuple[Any, ...]
-"""One tensor a cache."""
+_LINE = 64
+"""Bytes of a line of the processor's cache, at which each tensor begins."""
+
+_Set = NDArray[np.uint8]
+"""Memory of all caches: sixteen tensors of their own would take kilobytes more a stream."""
 
 
 @dataclass
@@ -71,7 +74,7 @@ class OpenVinoStreamingSession(StreamingSession):
         self._frame = self._tensor(np.zeros(artifact.input.shape, artifact.input.dtype))
         self._logits = self._tensor(np.zeros(self.output.shape, np.float32))
         self._valid = self._tensor(np.zeros(len(self.streaming.gates), np.uint8))
-        self._dtypes = [filled(cache).dtype for cache in self.streaming.caches]
+        self._begins = [0, *np.cumsum([_in_lines(cache.nbytes) for cache in self.streaming.caches])]
         self._requests = [self._new_request(), self._new_request()]
         self._spare = self.new_caches().held
 
@@ -85,8 +88,8 @@ class OpenVinoStreamingSession(StreamingSession):
 
     def new_caches(self) -> _Caches:
         """One set."""
-        caches = self.streaming.caches
-        return _Caches(tuple(self._tensor(element_type(cache), cache.shape) for cache in caches))
+        memory = np.empty(int(self._begins[-1]) + _LINE, np.uint8)
+        return _Caches(memory[-memory.ctypes.data % _LINE :][: self._begins[-1]])
 
     def _advance(self, caches: _Caches, frame: NDArray[Any], valid: NDArray[np.uint8]) -> NDArray[np.float32]:
         request = self._bound(caches.held, self._spare)
@@ -106,7 +109,9 @@ class OpenVinoStreamingSession(StreamingSession):
         bound = self._requests.pop(0)
         self._requests.append(bound)
         first = first_cache(self.streaming)
-        for number, (now, following) in enumerate(zip(taken, given, strict=True)):
+        for number, (now, following) in enumerate(
+            zip(self._tensors(taken), self._tensors(given), strict=True)
+        ):
             bound.request.set_input_tensor(first + number, now)
             bound.request.set_output_tensor(1 + number, following)
         bound.taken, bound.given = taken, given
@@ -122,16 +127,34 @@ class OpenVinoStreamingSession(StreamingSession):
 
     def read_caches(self, caches: _Caches) -> tuple[NDArray[Any], ...]:
         """Copies."""
-        return tuple(array.copy() for array in self._arrays(caches))
+        return tuple(array.copy() for array in self._arrays(caches.held))
 
     def write_caches(self, caches: _Caches, values: tuple[NDArray[Any], ...]) -> None:
         """Into the tensors' memory."""
-        for array, value in zip(self._arrays(caches), values, strict=True):
+        for array, value in zip(self._arrays(caches.held), values, strict=True):
             array[...] = value
 
-    def _arrays(self, caches: _Caches) -> list[NDArray[Any]]:
-        """The tensors' memory. Kept, arrays would take more than small caches themselves."""
-        return [held.data.view(dtype) for held, dtype in zip(caches.held, self._dtypes, strict=True)]
+    def _arrays(self, held: _Set) -> list[NDArray[Any]]:
+        """The caches in their memory."""
+        return [
+            held[begin : begin + cache.nbytes].view(_dtype_of(cache)).reshape(cache.shape)
+            for begin, cache in zip(self._begins[:-1], self.streaming.caches, strict=True)
+        ]
+
+    def _tensors(self, held: _Set) -> list[Any]:
+        return [
+            self._tensor(array, list(cache.shape), element_type(cache))
+            for array, cache in zip(self._arrays(held), self.streaming.caches, strict=True)
+        ]
 
     def _release(self) -> None:
         del self._requests, self._model
+
+
+def _in_lines(size: int) -> int:
+    return -(-size // _LINE) * _LINE
+
+
+def _dtype_of(cache: Cache) -> str:
+    """numpy's; it has no bfloat16."""
+    return "uint16" if cache.dtype == "bfloat16" else cache.dtype

@@ -1,5 +1,7 @@
 """Networks that take frame by frame: caches are read and written inside of the kernels, in place."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from stream_graphs import answers, compiled_stream, displaced, in_int8, opened, 
 from target_graphs import canonical, compiled, device_of
 
 from edgevid import targets
-from edgevid.contract import CompileOptions, Normalization, RunSettings, Tuning
+from edgevid.contract import CompileOptions, Normalization, RunSettings
 from edgevid.errors import TargetError
 from edgevid.graph.export import export
 from edgevid.graph.prelude import with_uint8_clips
@@ -22,11 +24,14 @@ from edgevid.models import NetworkConfig, ShiftConfig, build
 from edgevid.shift import Move, ShiftSpec
 from edgevid.targets._profiles import device as find_device
 from edgevid.targets._schemes import SCHEMES
+from edgevid.targets.tvm.byte_type import with_byte_type
 from edgevid.targets.tvm.cpus import cpu
+from edgevid.targets.tvm.kernels._dot import activation_type
 from edgevid.targets.tvm.layer_list import load_list
 from edgevid.targets.tvm.network import Convolution, Copy, Keep
 from edgevid.targets.tvm.read_graph import read_graph
-from edgevid.targets.tvm.records import key_of
+from edgevid.targets.tvm.records import Records, key_of
+from edgevid.targets.tvm.tune import Host, tune
 
 BACKBONES = ("resnet50", "mobilenet_v2")
 PRECISIONS = ("fp32", "int8")
@@ -189,19 +194,15 @@ def test_records_tell_convolutions_with_a_cache_apart():
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_tuned_stream_computes_the_same(tmp_path, precision):
-    stream, frames = stream_graph(graph_of("mobilenet_v2", precision)), video(6)
-    (tmp_path / "tuned").mkdir()
-    options = CompileOptions(
-        *(device_of("tvm"), tmp_path / "tuned", precision, 1, "function", RunSettings(threads=1)),
-        Tuning(measure=True, records=tmp_path / "records", budget=60),
-        streaming=stream.streaming,
-    )
-    artifact = targets.find("tvm").compile(stream.model, options)
-    assert "measured on the device" in artifact.notes[0]
-    assert '"keeps"' in (tmp_path / "records").read_text().replace("\\", "")
-    with opened(artifact) as tuned, opened(stream_of(tmp_path, "mobilenet_v2", precision)) as default:
-        np.testing.assert_allclose(stepped(tuned, frames), stepped(default, frames), rtol=1e-4, atol=1e-5)
+def test_candidates_that_write_their_cache_are_verified_and_timed(tmp_path, precision):
+    host = cpu("host")
+    network = read_graph(stream_graph(graph_of("resnet50", precision)).model, host.lanes)
+    if precision == "int8":
+        network = with_byte_type(network, activation_type(host.dot))
+    cached = [layer for layer in network.layers if getattr(layer.operation, "keeps", False)][:2]
+    found = tune(replace(network, layers=tuple(cached)), host, (Host(),), Records(tmp_path / "r"))
+    assert (found.measured, found.left) == (2, 0)
+    assert set(found.kernels) == {layer.operation for layer in cached}
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
