@@ -58,7 +58,11 @@ demo: $(READY)
 	$(call show,clips $(OUT)/hard --split hard --count 25 --seed 2)
 	$(call show,compare $(OUT)/tsm.bundle $(OUT)/tsm-int8.bundle --data $(OUT)/hard --threads 1 --output $(OUT)/compare.json --html $(OUT)/compare.html)
 
-	@echo; echo "8. All figures on one page"
+	@echo; echo "8. Frame by frame: a shift from the past only, over a video of four motions in a row"
+	$(call show,compile edgevid/demo/online.safetensors --device host --streaming --output $(OUT)/online.bundle)
+	$(call show,clips $(OUT)/motions --sequence 4)
+	$(call show,stream $(OUT)/online.bundle $(OUT)/motions/sequence_easy_0.mp4)
+	@echo; echo "9. All figures on one page"
 	$(call show,report $(OUT)/bench.json $(OUT)/compare.json --output $(OUT)/report.html)
 
 # Two networks on all targets of this machine; what is finished is not measured again.

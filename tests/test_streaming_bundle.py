@@ -77,6 +77,15 @@ def test_a_network_that_looks_ahead_streams_with_a_delay(tiny_checkpoint, tmp_pa
         assert len(session.flush()) == 4
 
 
+def test_a_foreign_file_streams_too(tiny_onnx, tmp_path):
+    pixels = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375), "color": "RGB"}
+    made = compile_checkpoint(
+        tiny_onnx, tmp_path / "b", device="reference", streaming=True, lookahead=True, **pixels
+    )
+    assert made.manifest.streaming.delay == 4
+    assert all(check.passed for check in made.manifest.artifacts[0].checks)
+
+
 def test_without_lookahead_it_is_refused_before_anything_slow(tiny_checkpoint, tmp_path):
     steps = []
     with pytest.raises(GraphError, match="ahead"):
