@@ -99,13 +99,17 @@ class _Retiming:
     def __init__(self, graph: ir.Graph, segments: int, frames: int) -> None:
         self.graph, self.segments, self.frames = graph, segments, frames
         self.axes: dict[ir.Value, int] = {}
+        self.size = segments
         self._averaged: set[ir.Value] = set()
 
     def visit(self, node: ir.Node) -> None:
         inside = [value for value in node.inputs if value in self.axes]
         if not inside:
             return
-        if any(value in self._averaged for value in inside):
+        behind = any(value in self._averaged for value in inside)
+        # Rows of frames stand there where the mean of one clip was.
+        self.size = 1 if behind else self.segments
+        if behind:
             if node.op_type not in _AFFINE | _AFFINE_TOO:
                 raise _mixes(node, f"{node.op_type} behind the average over frames")
             self._averaged.update(node.outputs)
@@ -117,7 +121,7 @@ class _Retiming:
     def mark(self, value: ir.Value, axis: int) -> None:
         """``axis`` of ``value`` is time."""
         sizes = _sizes(value)
-        if not 0 <= axis < len(sizes) or sizes[axis] != self.segments:
+        if not 0 <= axis < len(sizes) or sizes[axis] != self.size:
             raise GraphError(f"the axis {axis} of {sizes} is not time", where=value.name)
         self.axes[value] = axis
         value.shape = ir.Shape([*sizes[:axis], self.frames, *sizes[axis + 1 :]])
@@ -137,7 +141,7 @@ class _Retiming:
         if math.prod(_sizes(value)[:axis]) != 1 or not sizes or sizes[0] != 1:
             raise _mixes(node, "an average that leaves no axis for the frames")
         name = f"{node.name}.frames"
-        rows = ir.node("Reshape", [value, self.ints(name, [self.frames, *sizes[1:]])], name=name)
+        rows = ir.node("Reshape", [value, self.ints([self.frames, *sizes[1:]])], name=name)
         (output,) = rows.outputs
         output.name, output.type = mean.name, mean.type
         ir.convenience.replace_nodes_and_values(self.graph, node, [node], [rows], [mean], [output])
@@ -145,8 +149,12 @@ class _Retiming:
         self.axes[output] = 0
         self._averaged.add(output)
 
-    def ints(self, name: str, values: Sequence[int]) -> ir.Value:
-        tensor = ir.tensor(np.array(values, np.int64), name=f"{name}.sizes")
+    def ints(self, values: Sequence[int]) -> ir.Value:
+        """A constant of its own; files may use any name."""
+        number = len(self.graph.initializers)
+        while (name := f"retimed.sizes{number}") in self.graph.initializers:
+            number += 1
+        tensor = ir.tensor(np.array(values, np.int64), name=name)
         value = ir.Value(
             name=tensor.name,
             const_value=tensor,
@@ -232,13 +240,13 @@ def _reshape(retiming: _Retiming, node: ir.Node) -> None:
     places = [
         place
         for place, size in enumerate(sizes)
-        if size == retiming.segments and math.prod(sizes[:place]) == before
+        if size == retiming.size and math.prod(sizes[:place]) == before
     ]
     if not places:
         raise _mixes(node, f"{node.op_type} to {sizes} joins frames with something else")
     retiming.mark(output, places[0])
     if node.op_type == "Reshape":
-        node.replace_input_with(1, retiming.ints(str(node.name), _sizes(output)))
+        node.replace_input_with(1, retiming.ints(_sizes(output)))
 
 
 def _transpose(retiming: _Retiming, node: ir.Node) -> None:

@@ -127,6 +127,12 @@ def test_what_mixes_frames_otherwise_is_refused_by_name(behind, told):
     assert "--window" in refused.value.fix
 
 
+def test_what_is_done_to_the_average_is_done_to_each_frame():
+    graph, frames = clip_graph([past()], tail="Identity"), video(T)
+    (logits,) = opened(graph)({"clips": frames[None]})
+    np.testing.assert_allclose(stepped(stream_graph(graph), frames).mean(0), logits[0], 1e-5, 1e-5)
+
+
 def test_a_softmax_behind_the_average_is_refused():
     with pytest.raises(GraphError, match="Relu behind the average"):
         stream_graph(clip_graph([past()], tail="Relu"))
