@@ -17,7 +17,7 @@ import numpy as np
 from edgevid.contract import Cache, Precision, Streaming
 from edgevid.targets._install import require
 
-__all__ = ["element_type", "first_cache", "with_caches"]
+__all__ = ["as_held", "element_type", "first_cache", "gather_gates", "with_caches"]
 
 _LAYOUTS = {4: ("NCHW", "NHWC"), 5: ("NCDHW", "NDHWC")}
 """By the number of axes: channels first, and last. Caches of shifted volumes have an axis of one frame."""
@@ -32,9 +32,9 @@ def with_caches(model: Any, streaming: Streaming, precision: Precision) -> tuple
         precision: that the plugin computes in.
     """
     openvino = require("openvino", "openvino")
-    held = tuple(_as_held(cache, precision) for cache in streaming.caches)
+    held = tuple(as_held(cache, precision) for cache in streaming.caches)
     if streaming.gates:
-        _gather_gates(model)
+        gather_gates(model)
     steps = openvino.preprocess.PrePostProcessor(model)
     for number, cache in enumerate(held):
         taken, given = steps.input(first_cache(streaming) + number), steps.output(1 + number)
@@ -63,7 +63,7 @@ def element_type(cache: Cache) -> Any:
     return types.bf16 if cache.dtype == "bfloat16" else types(np.dtype(cache.dtype))
 
 
-def _gather_gates(model: Any) -> None:
+def gather_gates(model: Any) -> None:
     """Without slices of the gates: the plugin makes one split of them, and stumbles over it."""
     operations = require("openvino.opset8", "openvino")
     valid = model.input(1)
@@ -72,7 +72,8 @@ def _gather_gates(model: Any) -> None:
         user.get_node().output(0).replace(operations.gather(valid, begins, np.int64(0)).output(0))
 
 
-def _as_held(cache: Cache, precision: Precision) -> Cache:
+def as_held(cache: Cache, precision: Precision) -> Cache:
+    """A cache of a graph with its channels last, in the type that the plugin computes in."""
     shape = cache.shape
     if len(shape) in _LAYOUTS:
         lag, channels, *places = shape

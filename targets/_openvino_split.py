@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["split_convolutions_of_caches"]
+__all__ = ["constant_of", "gains", "split_convolutions_of_caches"]
 
 
 def split_convolutions_of_caches(graph: ir.Model, caches: Collection[str]) -> ir.Model:
@@ -33,7 +33,7 @@ def split_convolutions_of_caches(graph: ir.Model, caches: Collection[str]) -> ir
         if node.op_type != "Concat" or len(node.inputs) != 2 or _name(node.inputs[0]) not in caches:
             continue
         users = [use.node for use in node.outputs[0].uses()]
-        if len(users) == 1 and _gains(users[0], node.outputs[0]):
+        if len(users) == 1 and gains(users[0], node.outputs[0]):
             _split(changed.graph, node, users[0])
     passes.RemoveUnusedNodesPass()(changed)
     return changed
@@ -43,7 +43,7 @@ def _name(value: ir.Value | None) -> str | None:
     return None if value is None else value.name
 
 
-def _gains(conv: ir.Node, together: ir.Value) -> bool:
+def gains(conv: ir.Node, together: ir.Value) -> bool:
     """Has it fewer channels behind it than before it, and all of them in one group?"""
     weight = conv.inputs[1] if conv.op_type == "Conv" else None
     if weight is None or weight.const_value is None or conv.inputs[0] is not together:
@@ -63,7 +63,7 @@ def _split(graph: ir.Graph, together: ir.Node, conv: ir.Node) -> None:
     assert weight.const_value is not None
     count = int(before.shape.numpy()[1])
     of_cache, of_rest = (
-        _constant(graph, f"{weight.name}.{part}", array)
+        constant_of(graph, f"{weight.name}.{part}", array)
         for part, array in zip(
             ("of_cache", "of_rest"), np.split(weight.const_value.numpy(), [count], axis=1), strict=True
         )
@@ -81,7 +81,8 @@ def _split(graph: ir.Graph, together: ir.Node, conv: ir.Node) -> None:
     )
 
 
-def _constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
+def constant_of(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
+    """An initializer that was not there before."""
     import onnx_ir as ir
 
     tensor = ir.tensor(np.ascontiguousarray(array), name=name)

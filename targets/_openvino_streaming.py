@@ -74,7 +74,9 @@ class OpenVinoStreamingSession(StreamingSession):
         self._frame = self._tensor(np.zeros(artifact.input.shape, artifact.input.dtype))
         self._logits = self._tensor(np.zeros(self.output.shape, np.float32))
         self._valid = self._tensor(np.zeros(len(self.streaming.gates), np.uint8))
-        self._begins = [0, *np.cumsum([_in_lines(cache.nbytes) for cache in self.streaming.caches])]
+        self._one = artifact.lowering == "one_cache"
+        sizes = [cache.nbytes if self._one else _in_lines(cache.nbytes) for cache in self.streaming.caches]
+        self._begins = [0, *np.cumsum(sizes)]
         self._requests = [self._new_request(), self._new_request()]
         self._spare = self.new_caches().held
 
@@ -95,9 +97,8 @@ class OpenVinoStreamingSession(StreamingSession):
         request = self._bound(caches.held, self._spare)
         self._frame.data[...] = frame
         self._valid.data[...] = valid
-        # `infer` would make arrays of all outputs.
-        request.start_async()
-        request.wait()
+        # In this thread: another one would have to be woken.
+        request.infer(share_outputs=True)
         caches.held, self._spare = self._spare, caches.held
         return np.array(self._logits.data, np.float32)
 
@@ -142,6 +143,10 @@ class OpenVinoStreamingSession(StreamingSession):
         ]
 
     def _tensors(self, held: _Set) -> list[Any]:
+        if self._one:
+            dtype = _dtype_of(self.streaming.caches[0])
+            array = held.view(dtype)
+            return [self._tensor(array, list(array.shape), element_type(self.streaming.caches[0]))]
         return [
             self._tensor(array, list(cache.shape), element_type(cache))
             for array, cache in zip(self._arrays(held), self.streaming.caches, strict=True)

@@ -42,8 +42,10 @@ from edgevid.targets._blocked_layout import (
 from edgevid.targets._example import write_example
 from edgevid.targets._install import installed_version, require
 from edgevid.targets._machine import this_processor
+from edgevid.targets._openvino_apart import keep_moved_channels_apart
 from edgevid.targets._openvino_caches import first_cache, with_caches
 from edgevid.targets._openvino_model import config_of, kernels_of, layers_of, open_model
+from edgevid.targets._openvino_one_cache import fill_of_one, with_one_cache
 from edgevid.targets._openvino_split import split_convolutions_of_caches
 from edgevid.targets._openvino_streaming import EXAMPLE as STREAM_EXAMPLE
 from edgevid.targets._openvino_streaming import OpenVinoStreamingSession
@@ -74,7 +76,8 @@ _IN_PLACE = f"volume_split_conv{BLOCKED}"
 _ONE_CLIP = ("negative_pad",)
 _ANY_CLIPS = ("fused_slice_concat", "fused_pad", "split_conv", "volume_split_conv", "slice_concat")
 _PLAIN = ("none", "volume")
-_STREAMS = ("cache_inputs",)
+_STREAMS = {"one_cache": with_one_cache, "cache_inputs": with_caches}
+"""By name; the first one that does not refuse the caches is the default."""
 
 _MOST_CLIPS_APART = 8
 """Clips that are by default computed one by one: each is a copy of the graph, which takes time to open."""
@@ -157,7 +160,7 @@ class OpenVinoTarget:
             lowerings=_with_layouts((*_ONE_CLIP, *_ANY_CLIPS), device),
             batch_lowerings=_with_layouts(_ANY_CLIPS, device),
             plain_forms=_with_layouts(_PLAIN, device),
-            stream_lowerings=_STREAMS,
+            stream_lowerings=tuple(_STREAMS),
             measures_lowerings=True,
             scheme=_scheme(device) if "int8" in have else None,
         )
@@ -208,7 +211,8 @@ class OpenVinoTarget:
         try:
             model = openvino.Core().read_model(onnx_ir.to_proto(graph).SerializeToString())
             if options.streaming is not None:
-                model, streaming = with_caches(model, options.streaming, options.precision)
+                written = _STREAMS[options.lowering]
+                model, streaming = written(model, options.streaming, options.precision)
                 artifact = replace(artifact, streaming=streaming)
             openvino.save_model(model, str(artifact.path), compress_to_fp16=options.precision == "fp16")
             if forced:
@@ -238,8 +242,8 @@ def _streamable(graph: ir.Model, streaming: Streaming) -> ir.Model:
     """Without functions, and with little to copy."""
     from edgevid.graph.lower import lower
 
-    plain = lower(graph, "fused_slice_concat")
-    return split_convolutions_of_caches(plain, {cache.name for cache in streaming.caches})
+    plain, caches = lower(graph, "fused_slice_concat"), {cache.name for cache in streaming.caches}
+    return split_convolutions_of_caches(keep_moved_channels_apart(plain, caches), caches)
 
 
 def _write_example(artifact: Artifact) -> None:
@@ -249,7 +253,10 @@ def _write_example(artifact: Artifact) -> None:
         return
     gates = ", 1: {valid}" if artifact.streaming.gates else ""
     body = STREAM_EXAMPLE.replace("{gates}", gates)
-    write_example(artifact, body, settings=settings, first=first_cache(artifact.streaming))
+    values: dict[str, Any] = {"settings": settings, "first": first_cache(artifact.streaming)}
+    if artifact.lowering == "one_cache":
+        values["fills"] = fill_of_one(artifact.streaming.caches)
+    write_example(artifact, body, **values)
 
 
 def _with_layouts(names: tuple[str, ...], device: Device) -> tuple[str, ...]:

@@ -16,7 +16,17 @@ from edgevid.targets.tvm.kernels._segments import Lanes, lanes
 from edgevid.targets.tvm.kernels._write import Expr, buffer, ramp
 from edgevid.targets.tvm.network import Convolution, Copy, Frames, Move
 
-__all__ = ["cached", "channels_of", "keep", "lane_of", "last_bytes", "leave", "parameter"]
+__all__ = [
+    "cached",
+    "channels_of",
+    "keep",
+    "keep_tile",
+    "keeps_tiles",
+    "lane_of",
+    "last_bytes",
+    "leave",
+    "parameter",
+]
 
 
 def parameter(operation: Convolution | Copy) -> Any:
@@ -83,18 +93,52 @@ def keep(cache: Frames, kept: Any, source: Frames, data: Any, start: int = 0) ->
                 T.serial(0, cache.block) as lane,
             ):
                 T.buffer_store(kept, kept[frame + 1, b, first + w, lane], [frame, b, first + w, lane])
-        aligned = cache.block == source.block and start % cache.block == 0
-        if not aligned and cache.blocks > 1:
+        if not _in_lanes(cache, source, start):
             _one_by_one(cache, kept, source, data, start, first)
             return
         for part in lanes(start, start + cache.channels, source.block):
             with T.serial(0, part.count) as i, T.serial(0, cache.width) as w:
-                block = part.block + i
-                value = data[0, block, first + w, ramp(part.first, part.width)]
-                to, lane = 0, block * source.block + part.first - start
-                if aligned:
-                    to, lane = block - start // cache.block, part.first
-                T.buffer_store(kept, value, [cache.segments - 1, to, first + w, ramp(lane, part.width)])
+                _store(cache, kept, source, data, start, part, part.block + i, first + w)
+
+
+def keeps_tiles(operation: Convolution) -> bool:
+    """Whether what it leaves at a position can be left as soon as the position is computed.
+
+    It stands in the processor's nearest cache then: written at the end, it would be fetched again.
+    """
+    cache = operation.cache
+    if cache is None or not operation.keeps or cache.segments > 1 or operation.kernel != (1, 1, 1):
+        return False
+    return _in_lanes(cache, operation.source, 0)
+
+
+def keep_tile(operation: Convolution, kept: Any, data: Any, first: Expr, positions: int) -> None:
+    """Write the newest at ``positions`` from ``first`` on."""
+    cache, source = operation.cache, operation.source
+    assert cache is not None
+    for part in lanes(0, cache.channels, source.block):
+        with T.serial(0, part.count) as i:
+            for k in range(positions):
+                _store(cache, kept, source, data, 0, part, part.block + i, first + k)
+
+
+def _in_lanes(cache: Frames, source: Frames, start: int) -> bool:
+    """Whether neighbouring lanes of the source are neighbours in the cache."""
+    return cache.blocks == 1 or _aligned(cache, source, start)
+
+
+def _aligned(cache: Frames, source: Frames, start: int) -> bool:
+    return cache.block == source.block and start % cache.block == 0
+
+
+def _store(
+    cache: Frames, kept: Any, source: Frames, data: Any, start: int, part: Lanes, block: Expr, position: Expr
+) -> None:
+    value = data[0, block, position, ramp(part.first, part.width)]
+    to, lane = 0, block * source.block + part.first - start
+    if _aligned(cache, source, start):
+        to, lane = block - start // cache.block, part.first
+    T.buffer_store(kept, value, [cache.segments - 1, to, position, ramp(lane, part.width)])
 
 
 def _one_by_one(cache: Frames, kept: Any, source: Frames, data: Any, start: int, first: Expr) -> None:

@@ -38,17 +38,31 @@ class PositionTile:
         held.sort(key=lambda shape: (positions % shape[0] != 0) + (blocks % shape[1] != 0))
         return tuple(cls(p, q, order) for p, q in held[:5] for order in ("nop", "npo", "onp"))
 
-    def loops(self, target: Frames, body: Callable[[Expr, Expr, Expr], None]) -> None:
-        """Write ``body(n, o, p)`` for every frame and every tile of blocks and of positions."""
+    @property
+    def ends_positions(self) -> bool:
+        """Whether all blocks of a tile's positions are computed one after the other."""
+        return self.order == "npo"
+
+    def loops(
+        self,
+        target: Frames,
+        body: Callable[[Expr, Expr, Expr], None],
+        after: Callable[[Expr], None] | None = None,
+    ) -> None:
+        """Write ``body(n, o, p)`` for every frame and every tile of blocks and of positions.
+
+        ``after(p)`` is written behind all blocks of a tile's positions, where the order `ends_positions`.
+        """
         counts = {
             "n": target.frames,
             "o": -(-target.blocks // self.blocks),
             "p": -(-target.positions // self.positions),
         }
         outer, middle, inner = self.order
-        with (
-            T.parallel(0, counts[outer] * counts[middle]) as task,
-            T.serial(0, counts[inner]) as last,
-        ):
-            index = {outer: task // counts[middle], middle: task % counts[middle], inner: last}
-            body(index["n"], index["o"], index["p"])
+        with T.parallel(0, counts[outer] * counts[middle]) as task:
+            index = {outer: task // counts[middle], middle: task % counts[middle]}
+            with T.serial(0, counts[inner]) as last:
+                index[inner] = last
+                body(index["n"], index["o"], index["p"])
+            if after is not None and self.ends_positions:
+                after(index["p"])

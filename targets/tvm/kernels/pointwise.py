@@ -108,6 +108,17 @@ def build(operation: Convolution, tile: Tile, name: str) -> Any:
                 None if skip is None else lambda k, q: skip[n, block + q, first + k, ramp(0, v)],
             )
 
-        tile.loops(target, at)
-        _cache.leave(operation, kept, data)
+        def keep(p: Expr) -> None:
+            over_tiles(
+                p,
+                target.positions,
+                tile.positions,
+                lambda positions: _cache.keep_tile(operation, kept, data, p * tile.positions, positions),
+            )
+
+        if tile.ends_positions and _cache.keeps_tiles(operation):
+            tile.loops(target, at, keep)
+        else:
+            tile.loops(target, at)
+            _cache.leave(operation, kept, data)
     return written.get()
