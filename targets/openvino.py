@@ -46,6 +46,7 @@ from edgevid.targets._openvino_apart import keep_moved_channels_apart
 from edgevid.targets._openvino_caches import first_cache, with_caches
 from edgevid.targets._openvino_model import config_of, kernels_of, layers_of, open_model
 from edgevid.targets._openvino_one_cache import fill_of_one, with_one_cache
+from edgevid.targets._openvino_pixels import normalize_rows
 from edgevid.targets._openvino_split import split_convolutions_of_caches
 from edgevid.targets._openvino_streaming import EXAMPLE as STREAM_EXAMPLE
 from edgevid.targets._openvino_streaming import OpenVinoStreamingSession
@@ -208,6 +209,8 @@ class OpenVinoTarget:
         artifact = describe(self.name, "model.xml", graph, options)
         if options.streaming is not None:
             graph = _streamable(graph, options.streaming)
+        if not forced:  # Blocked convolutions begin with planes.
+            graph = normalize_rows(graph)
         try:
             model = openvino.Core().read_model(onnx_ir.to_proto(graph).SerializeToString())
             if options.streaming is not None:
