@@ -1,8 +1,8 @@
 """Fixtures that several folders share: tiny checkpoints and bundles."""
 
-import dataclasses
-import hashlib
+import gc
 import os
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -22,35 +22,23 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
+def pytest_collection_finish():
+    """What stands in memory before the first test stays: the collector need not look through it again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
-def each_network_is_exported_once():
-    """PyTorch takes seconds to export a network: of one with the same weights, copies are given out.
+def each_network_is_exported_once(tmp_path_factory):
+    """Of those that edgevid exports, by all processes that test together: see `exported_once`."""
+    import exported_once
 
-    What tests export by `edgevid.graph.export` themselves is exported each time.
-    """
-    from edgevid import source
-
-    graphs, of_checkpoint = {}, source._of_checkpoint
-
-    def remembered(checkpoint, say):
-        opened = of_checkpoint(checkpoint, say)
-        weights = hashlib.sha256(repr(checkpoint.config).encode())
-        for name, tensor in sorted(checkpoint.state.items()):
-            weights.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            weights.update(tensor.numpy())
-
-        def graph(batch):
-            key = weights.hexdigest(), batch
-            if key in graphs:
-                say("exporting the graph")
-            else:
-                graphs[key] = opened.graph(batch)
-            return graphs[key].clone()
-
-        return dataclasses.replace(opened, graph=graph)
-
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "exported"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "_of_checkpoint", remembered)
+        patch.setenv(exported_once.FOLDER, str(folder))
+        patch.setattr(import_module("edgevid.graph.export"), "export", exported_once.export)
         yield
 
 

@@ -1,5 +1,6 @@
 """From a checkpoint to a verified bundle, and what is refused on the way."""
 
+import contextlib
 import resource
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from edgevid.bundle import Bundle
 from edgevid.compiler import compile_checkpoint
 from edgevid.contract import RunSettings
 from edgevid.errors import (
+    BundleError,
     ConfigError,
     EdgevidError,
     LoweringError,
@@ -179,23 +181,24 @@ def child(code, *arguments, **options):
     )
 
 
-COMPILE = """
-import sys
-from edgevid.compiler import compile_checkpoint
-compile_checkpoint(sys.argv[1], sys.argv[2], say=lambda step: print(step, flush=True))
-"""
+FULL = "the disk is full; the bundle that was there is unchanged"
+
+
+@contextlib.contextmanager
+def files_of_at_most(size):
+    """In bytes, for this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_write_limit_keeps_the_old_bundle(tiny_checkpoint, tiny_bundle, tmp_path):
     place = shutil.copytree(tiny_bundle, tmp_path / "b")
-
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-    process = child(COMPILE, tiny_checkpoint, place, preexec_fn=limit)
-    printed, _ = process.communicate(timeout=120)
-    assert process.returncode != 0
-    assert "the disk is full; the bundle that was there is unchanged" in printed
+    with pytest.raises(BundleError, match=FULL), files_of_at_most(20_000):
+        compile_checkpoint(tiny_checkpoint, place)
     Bundle.open(place)
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
@@ -211,14 +214,12 @@ def test_a_full_disk_keeps_the_old_bundle(tiny_checkpoint, tiny_bundle, tmp_path
     try:
         place = shutil.copytree(tiny_bundle, disk / "b")
         (disk / "ballast").write_bytes(b"x" * (shutil.disk_usage(disk).free - 200_000))
-        process = child(COMPILE, tiny_checkpoint, place)
-        printed, _ = process.communicate(timeout=120)
-        assert process.returncode != 0
-        assert "the disk is full; the bundle that was there is unchanged" in printed
+        with pytest.raises(BundleError, match=FULL):
+            compile_checkpoint(tiny_checkpoint, place)
         Bundle.open(place)
         assert {path.name for path in disk.iterdir()} == {"b", "ballast"}
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_a_compile_that_fails_keeps_the_good_bundle(tiny_checkpoint, tiny_bundle, tmp_path):
@@ -250,8 +251,18 @@ compile_checkpoint(sys.argv[1], sys.argv[2], say=say)
 @pytest.mark.parametrize(
     "step", ["exporting", "running the float32 reference", "compiling batch", "verifying"]
 )
-def test_ctrl_c_during_compile_leaves_nothing_behind(tiny_checkpoint, tmp_path, step):
-    process = child(INTERRUPTED, tiny_checkpoint, tmp_path / "b", step)
+def test_an_interrupt_during_compile_leaves_nothing_behind(tiny_checkpoint, tmp_path, step):
+    def say(told):
+        if told.startswith(step):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compile_checkpoint(tiny_checkpoint, tmp_path / "b", say=say)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_ends_a_program_that_compiles_and_leaves_nothing_behind(tiny_checkpoint, tmp_path):
+    process = child(INTERRUPTED, tiny_checkpoint, tmp_path / "b", "compiling batch")
     printed, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "KeyboardInterrupt" in printed

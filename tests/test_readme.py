@@ -48,6 +48,8 @@ def test_every_edgevid_command_of_the_readme_succeeds_in_order(reader):
         program, *arguments = shlex.split(line)
         if program == "edgevid":
             done = edgevid(*arguments, cwd=folder, env=environment)
+        elif [program, *arguments[:1]] == ["python", "-m"]:
+            done = edgevid(*arguments[2:], module=arguments[1], cwd=folder, env=environment)
         else:
             done = execute(line, reader)
         assert done.returncode == 0, f"$ {line}\n{done.stdout}\n{done.stderr}"

@@ -89,8 +89,9 @@ def test_normally_no_layer_goes_back_to_float(plain):
 
 @pytest.mark.parametrize("name", [SIMULATED, pytest.param("host", marks=[needs_int8, pytest.mark.slow])])
 def test_a_layer_that_costs_too_much_goes_back_and_the_bundle_says_why(
-    clips, plain, graph, tmp_path, name, capsys
+    clips, plain, graph, tmp_path, name, capsys, monkeypatch
 ):
+    monkeypatch.setattr("edgevid.recipe.RANKING_CLIPS", 6)
     table, layer = spoilt(plain, graph)
     request = Int8(table, max_drop=0.13, data=clips)
     bundle = compiled(tmp_path / "b", request, name, batches=(1, 2) if name == SIMULATED else (1,))

@@ -4,10 +4,10 @@ from functools import cache
 
 import numpy as np
 import torch
+from exported_once import export
 
 from edgevid.calibration.points import points
 from edgevid.contract import Normalization
-from edgevid.graph.export import export
 from edgevid.graph.prelude import with_uint8_clips
 from edgevid.models import NetworkConfig, ShiftConfig, build
 from edgevid.targets._schemes import SCHEMES

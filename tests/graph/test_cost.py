@@ -1,7 +1,8 @@
 """Parameters and work of a graph agree with those of the network."""
 
+from exported_once import export
+
 from edgevid.graph.cost import macs, parameters
-from edgevid.graph.export import export
 
 
 def test_a_graph_has_the_work_of_its_network_and_its_weights(tiny_network):

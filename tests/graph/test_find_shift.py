@@ -43,7 +43,7 @@ def test_the_spellings_are_what_they_are_said_to_be(spelling):
         assert np.array_equal(spelling(torch.from_numpy(x)), shift_numpy(x, FROM_TORCH[spelling]))
 
 
-@pytest.mark.parametrize("opset", [11, 13, 17, 20])
+@pytest.mark.parametrize("opset", [11, *(pytest.param(n, marks=pytest.mark.slow) for n in (13, 17)), 20])
 @pytest.mark.parametrize("spelling", FROM_TORCH, ids=by_name)
 def test_every_spelling_is_found_from_the_legacy_exporter(spelling, opset):
     assert_found(exported(spelling, "legacy", opset), FROM_TORCH[spelling], shape_of(spelling))

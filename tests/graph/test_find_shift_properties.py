@@ -11,8 +11,8 @@ from edgevid.bench.random_spellings import spell
 from edgevid.shift import Layout, Move, ShiftSpec, shift_numpy
 from edgevid.targets.onnxruntime import evaluate
 
-GRAPHS = 50
-"""Of each kind: enough for every spelling to occur."""
+GRAPHS = 30
+"""Of each kind: together enough for every spelling to occur."""
 
 
 def complaints(verdicts):

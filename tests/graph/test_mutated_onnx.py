@@ -1,4 +1,4 @@
-"""A thousand damaged ONNX files: each is refused in words, or read and right.
+"""A thousand damaged ONNX files (most in a slow test): each is refused in words, or read and right.
 
 They are read in one process with 4 GB of memory, so that a crash, a hang and a flood show.
 """
@@ -15,7 +15,6 @@ from exported_networks import export
 from foreign_graphs import norm_weights, random_weights, save
 
 HERE = Path(__file__).parent
-FILES = 1000
 MANY_KINDS = """
 net (float[N, 3, 8, 8] x) => (float[A, B] y) {
   zero = Constant<value = int64 {0}>()
@@ -78,12 +77,12 @@ def write_sources(folder):
     save(folder / "source4.onnx", MANY_KINDS, weights=weights, imports=', "local" : 1')
 
 
-@pytest.mark.parametrize("first", [0, pytest.param(10**6, marks=pytest.mark.slow)])
-def test_damaged_files_are_refused_in_words_or_read_right(tmp_path, first):
+@pytest.mark.parametrize(("first", "files"), [(0, 200), pytest.param(10**6, 800, marks=pytest.mark.slow)])
+def test_damaged_files_are_refused_in_words_or_read_right(tmp_path, first, files):
     write_sources(tmp_path)
     paths = {"PYTHONPATH": os.pathsep.join((str(HERE), str(HERE.parent)))}
     done = subprocess.run(
-        [sys.executable, HERE / "mutated_onnx.py", tmp_path, str(FILES // 2), str(first)],
+        [sys.executable, HERE / "mutated_onnx.py", tmp_path, str(files), str(first)],
         capture_output=True,
         text=True,
         timeout=500,
@@ -95,7 +94,7 @@ def test_damaged_files_are_refused_in_words_or_read_right(tmp_path, first):
     assert report["wrong"] == []
     refused = sum(count for kind, count in report["counts"].items() if kind.startswith("refused"))
     right = report["counts"]["read: right"]
-    print(f"{refused} refused, {FILES // 2 - refused} read, {right} compared, {report['MiB']} MiB at most")
-    assert sum(report["counts"].values()) == FILES // 2
-    assert refused > FILES // 8
-    assert right > FILES // 20
+    print(f"{refused} refused, {files - refused} read, {right} compared, {report['MiB']} MiB at most")
+    assert sum(report["counts"].values()) == files
+    assert refused > files // 4
+    assert right > files // 10

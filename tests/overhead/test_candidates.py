@@ -20,19 +20,6 @@ for name in ("torch", "onnxruntime"):
     pytest.importorskip(name)
 
 SHARE = Fraction(3, 16)
-GRAPHS = {}
-
-
-@pytest.fixture(autouse=True)
-def exported_once(monkeypatch):
-    """The same network is exported once for all tests: that is what takes long here."""
-    made = Variants.graph.func
-
-    def graph(self):
-        key = self.config, self.batch
-        return GRAPHS[key] if key in GRAPHS else GRAPHS.setdefault(key, made(self))
-
-    monkeypatch.setattr(Variants, "graph", property(graph))
 
 
 def compiled(folder, device="reference", precision="fp32", batch=2, timed=(), **changes):

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import sweeps
 
+from edgevid.bench import stream_memory
 from edgevid.bench.settings import Settings
 from edgevid.errors import VerificationError
 from edgevid.models.config import NetworkConfig, ShiftConfig
@@ -117,6 +118,7 @@ def test_the_memory_of_a_stream_is_claimed_against_its_caches(networks, monkeypa
 
 def test_the_command_prints_the_verdict_the_claims_and_the_memory(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(streaming_run, "NetworkConfig", type("Tiny", (), {"model_validate": lambda _: TINY}))
+    monkeypatch.setattr(stream_memory, "BYTES", 1 << 20)  # of tiny caches, hundreds of streams
     arguments = ["--device", "reference", "--rounds", "3", "--processes", "1", "--output", str(tmp_path)]
     assert streaming_run.main(arguments) == 0
     printed = capsys.readouterr().out

@@ -139,8 +139,16 @@ def test_what_peers_cannot_do_is_refused_at_once(tiny_bundle, tiny_checkpoint, n
         bench_peers(tiny_bundle, tiny_checkpoint, names, how, FEW)
 
 
+@pytest.fixture
+def alone_all_are_right(monkeypatch):
+    """No peer is tried before all are measured together."""
+    monkeypatch.setattr(
+        measure._Trials, "add", lambda self, name, number, total: self.memory.update({name: 1})
+    )
+
+
 def test_a_peer_that_fails_only_beside_the_others_is_left_out_and_noted(
-    tiny_bundle, tiny_checkpoint, monkeypatch
+    tiny_bundle, tiny_checkpoint, alone_all_are_right, monkeypatch
 ):
     def full(factory, *arguments, **keywords):
         if "eager" in factory.arguments["names"]:
@@ -156,7 +164,9 @@ def test_a_peer_that_fails_only_beside_the_others_is_left_out_and_noted(
     assert "torch eager: not measured: memory ran out" in result.notes
 
 
-def test_an_error_that_names_no_peer_ends_the_measurement(tiny_bundle, tiny_checkpoint, monkeypatch):
+def test_an_error_that_names_no_peer_ends_the_measurement(
+    tiny_bundle, tiny_checkpoint, alone_all_are_right, monkeypatch
+):
     def broken(*_, **__):
         raise BenchmarkError("the runtime is unhappy", where="tiny.bundle")
 

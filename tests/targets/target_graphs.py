@@ -3,10 +3,10 @@
 from functools import cache
 
 import torch
+from exported_once import export
 
 from edgevid import targets
 from edgevid.contract import CompileOptions, Normalization, RunSettings
-from edgevid.graph.export import export
 from edgevid.graph.lower import lower
 from edgevid.graph.prelude import with_uint8_clips
 from edgevid.graph.verify import random_clips

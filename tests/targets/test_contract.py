@@ -248,21 +248,27 @@ def test_a_symbolic_batch_is_refused_at_compiling(target, tmp_path):
 
 @COMPUTING
 @pytest.mark.parametrize("batch", [1, 2])
-def test_every_precision_is_within_its_tolerance_of_the_reference(target, reference, tmp_path, batch):
+def test_every_precision_is_within_its_tolerance_of_the_reference(
+    target, artifacts, reference, tmp_path, batch
+):
     for precision in capability_of(target).precisions:
         if precision == "int8":
             continue  # needs ranges: see the tests of int8
-        artifact = compiled(target, tmp_path, batch=batch, precision=precision)
+        artifact = artifacts[batch]
+        if artifact.precision != precision:
+            artifact = compiled(target, tmp_path, batch=batch, precision=precision)
         with targets.find(target).open(artifact) as opened:
             verify(opened, reference, precision).raise_if_failed(f"{target} {precision}")
 
 
 @COMPUTING
 @pytest.mark.parametrize("batch", [1, 2])
-def test_every_lowering_that_is_named_verifies(target, reference, tmp_path, batch):
+def test_every_lowering_that_is_named_verifies(target, artifacts, reference, tmp_path, batch):
     capability = capability_of(target)
     for name in capability.lowerings if batch == 1 else capability.batch_lowerings:
-        artifact = compiled(target, tmp_path, batch=batch, lowering=name)
+        artifact = artifacts[batch]
+        if artifact.lowering != name:
+            artifact = compiled(target, tmp_path, batch=batch, lowering=name)
         with targets.find(target).open(artifact) as opened:
             verify(opened, reference).raise_if_failed(f"{target} {name}")
 
@@ -280,7 +286,8 @@ def test_the_example_beside_an_artifact_runs_it_without_edgevid(target, artifact
     assert "edgevid" not in program.partition('"""\n')[2]
     assert sum(bool(line.strip()) for line in program.splitlines()) <= 12
     assert run_alone(folder, "clip.npy") == f"class {classes}\n"
-    assert run_alone(folder).startswith("class [")
+    if batch == 1:
+        assert run_alone(folder).startswith("class ["), "without a clip it makes one"
 
 
 def run_alone(folder, *arguments):

@@ -123,7 +123,7 @@ def test_weights_that_would_saturate_here_are_not_opened(monkeypatch, tmp_path):
 
 SATURATING = """
 import json, sys
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = sys.argv[2:]
 from test_openvino_int8 import saturation
 print(json.dumps(saturation(sys.argv[1])))
 """
@@ -170,9 +170,9 @@ def saturation(folder):
 @pytest.mark.parametrize("isa", ["AVX2", "AVX512_CORE"])
 def test_eight_bits_that_saturate_are_caught_by_verify_and_seven_do_not_saturate(tmp_path, isa):
     """Sums of two products of bytes in 16 bits: what a processor without VNNI does."""
-    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": isa}
+    environment, here = {**os.environ, "ONEDNN_MAX_CPU_ISA": isa}, Path(__file__).parent
     done = subprocess.run(
-        [sys.executable, "-c", SATURATING, str(tmp_path), str(Path(__file__).parent)],
+        [sys.executable, "-c", SATURATING, str(tmp_path), str(here), str(here.parent)],
         env=environment,
         capture_output=True,
         text=True,

@@ -8,11 +8,11 @@ import onnx.parser
 import onnx_ir as ir
 import onnxruntime
 import torch
+from exported_once import export
 
 from edgevid.calibration.points import layers_named, points
 from edgevid.calibration.quantize import quantize
 from edgevid.contract import Normalization, Streaming
-from edgevid.graph.export import export
 from edgevid.graph.lower import lower
 from edgevid.graph.prelude import with_uint8_clips
 from edgevid.graph.shift_op import replace_specs

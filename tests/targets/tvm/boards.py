@@ -18,6 +18,15 @@ for_arm = pytest.mark.skipif(
     reason="no g++-aarch64-linux-gnu or no qemu-user-static",
 )
 
+
+@contextlib.contextmanager
+def tiles_by_default():
+    """Without the static rank, which compiles every candidate to look at its code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgevid.targets.tvm.tiles.static_choice", lambda *_: {})
+        yield
+
+
 _RUNTIME_ALONE = {**os.environ, "TVM_USE_RUNTIME_LIB": "1"}
 _TRACKER = """
 import sys

@@ -139,6 +139,7 @@ def test_a_damaged_list_of_layers_is_named(tmp_path):
         load_list(tmp_path)
 
 
-def test_for_a_board_it_is_compiled_and_not_executed(tiny_checkpoint, tmp_path):
+@pytest.mark.slow
+def test_for_a_board_without_a_runner_it_is_compiled_and_not_executed(tiny_checkpoint, tmp_path):
     bundle = compile_checkpoint(tiny_checkpoint, tmp_path / "b", device="raspberry-pi-4")
     assert bundle.manifest.status == "compiled, not executed"

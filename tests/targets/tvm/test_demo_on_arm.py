@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from boards import for_arm
+from boards import for_arm, tiles_by_default
 
 from edgevid import targets
 from edgevid.build import open_reference
@@ -28,7 +28,7 @@ from edgevid.targets.tvm.emulator import Emulator
 pytestmark = for_arm
 
 BOARD = "raspberry-pi-5"
-CLIPS = Generated("hard", 200, 424_242)
+SEED = 424_242
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +44,9 @@ def float_bundle(source, tmp_path_factory):
 @pytest.fixture(scope="module")
 def int8_bundle(source, tmp_path_factory):
     place = tmp_path_factory.mktemp("arm") / "int8.bundle"
-    data = Int8(Generated("hard", 96, CALIBRATION_SEED), clips=96)
-    return compile_checkpoint(source, place, device=BOARD, precision="int8", int8=data, runner="cpp")
-
-
-@pytest.fixture(scope="module")
-def packed(tmp_path_factory):
-    place = tmp_path_factory.mktemp("arm") / "clips"
-    pack(CLIPS, place)
-    return place
-
-
-@pytest.fixture(scope="module")
-def pixels():
-    return np.concatenate([sample.clips for sample in CLIPS.read()])
+    data = Int8(Generated("hard", 64, CALIBRATION_SEED), clips=64)
+    with tiles_by_default():
+        return compile_checkpoint(source, place, device=BOARD, precision="int8", int8=data, runner="cpp")
 
 
 def on_the_board(bundle, *arguments):
@@ -88,12 +77,16 @@ def test_in_float_the_runner_computes_what_the_reference_computed(float_bundle, 
             assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
-def test_in_int8_the_runner_answers_as_the_simulation_does(int8_bundle, source, packed, pixels, tmp_path):
+@pytest.mark.parametrize("count", [60, pytest.param(200, marks=pytest.mark.slow)])
+def test_in_int8_the_runner_answers_as_the_simulation_does(int8_bundle, source, tmp_path, count):
+    clips, packed = Generated("hard", count, SEED), tmp_path / "clips"
+    pack(clips, packed)
+    pixels = np.concatenate([sample.clips for sample in clips.read()])
     expected = simulated(int8_bundle, source, pixels)
     on_the_board(int8_bundle, "--eval", packed, "-o", tmp_path / "logits")
     measured = read_logits(tmp_path / "logits" / "logits.json", open_pack(packed), expected.shape[1])
     got = measured.logits.reshape(len(pixels), -1)
-    assert (got.argmax(1) == expected.argmax(1)).sum() >= 198
+    assert (got.argmax(1) != expected.argmax(1)).sum() <= 2, "where two classes are as good"
     error = np.square(got - expected).sum()
     assert 10 * np.log10(np.square(expected).sum() / error) >= 30
 
@@ -105,13 +98,16 @@ def edgevid(*arguments):
     )
 
 
-def test_a_board_behind_a_tracker_verifies_and_is_not_timed(float_bundle, int8_bundle, emulated_board):
-    for bundle in (float_bundle, int8_bundle):
-        done = edgevid("bench", bundle.path, "--on", emulated_board)
-        assert done.returncode == 0, done.stderr
-        assert "golden input" in done.stdout
-        assert "the board is emulated" in done.stdout
-        assert "wall ms" not in done.stdout
+def test_for_a_board_it_is_compiled_and_not_executed(float_bundle, int8_bundle):
+    assert {bundle.manifest.status for bundle in (float_bundle, int8_bundle)} == {"compiled, not executed"}
+
+
+def test_a_board_behind_a_tracker_verifies_and_is_not_timed(int8_bundle, emulated_board):
+    done = edgevid("bench", int8_bundle.path, "--on", emulated_board)
+    assert done.returncode == 0, done.stderr
+    assert "golden input" in done.stdout
+    assert "the board is emulated" in done.stdout
+    assert "wall ms" not in done.stdout
 
 
 def test_videos_are_recognized_on_a_board(float_bundle, emulated_board, tmp_path):
@@ -144,9 +140,10 @@ def test_mobilenet_with_the_shift_runs_on_the_oldest_core(emulated_board, tmp_pa
     with torch.no_grad():
         network(torch.randn(1, 8, 3, 64, 64))
     write(tmp_path / "net.safetensors", network.eval())
-    bundle = compile_checkpoint(
-        tmp_path / "net.safetensors", tmp_path / "b", device="cortex-a53", runner="cpp"
-    )
+    with tiles_by_default():
+        bundle = compile_checkpoint(
+            tmp_path / "net.safetensors", tmp_path / "b", device="cortex-a53", runner="cpp"
+        )
     part = Bundle.open(bundle.path).expectations()[0]
     np.save(tmp_path / "in.npy", part.clips[:1])
     on_the_board(bundle, tmp_path / "in.npy", tmp_path / "out.npy")

@@ -47,7 +47,7 @@ def layers_kept_in_float(graph):
     return (convolutions[0].name, convolutions[9].name, depthwise.name)
 
 
-@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("mixed", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_demo_network_computes_what_its_quantized_graph_says(demo, mixed):
     graph, thresholds, clips = demo
     kept = layers_kept_in_float(graph) if mixed else ()

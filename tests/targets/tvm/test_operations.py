@@ -189,7 +189,7 @@ def test_frames_are_computed_by_kernels_of_our_own(name):
     assert agrees(model)
 
 
-@pytest.mark.parametrize("clips", [(1, 3, 5, 6), (2, 3, 5, 6)])
+@pytest.mark.parametrize("clips", [pytest.param((1, 3, 5, 6), marks=pytest.mark.slow), (2, 3, 5, 6)])
 @pytest.mark.parametrize("name", VOLUMES)
 def test_volumes_are_computed_by_kernels_of_our_own(name, clips):
     body, weights = VOLUMES[name]

@@ -1,5 +1,6 @@
 """Tuning on this machine: candidates are verified, timed, recorded and reused."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -35,7 +36,7 @@ def weights(operation):
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def network():
     layers = (
         Layer("first", POINTWISE, ("in",), "a", weights(POINTWISE)),
@@ -43,6 +44,13 @@ def network():
     )
     activations = {"in": POINTWISE.source, "a": POINTWISE.target, "b": SPATIAL.target}
     return Network("in", "b", activations, layers)
+
+
+@pytest.fixture(scope="module")
+def chosen(network, tmp_path_factory):
+    """Tiles that were measured once, and the records of that."""
+    records = tmp_path_factory.mktemp("chosen") / "r"
+    return choose_tiles(network, HOST, Tuning(measure=True, records=records), here=True), records
 
 
 def test_each_operation_gets_one_of_its_candidates(network, tmp_path):
@@ -55,11 +63,12 @@ def test_each_operation_gets_one_of_its_candidates(network, tmp_path):
     assert steps == [(0, 2), (1, 2), (2, 2)]
 
 
-def test_what_was_measured_is_not_measured_again(network, tmp_path):
-    first = tune(network, HOST, (Host(),), Records(tmp_path / "r"))
+def test_what_was_measured_is_not_measured_again(network, chosen, tmp_path):
+    first, records = chosen
+    shutil.copy(records, tmp_path / "r")
     second = tune(network, HOST, (Host(),), Records(tmp_path / "r"))
     assert (second.measured, second.reused) == (0, 2)
-    assert second.kernels == first.kernels == recorded(network, HOST, Records(tmp_path / "r"))
+    assert {**second.kernels} == {**first.kernels} == {**recorded(network, HOST, Records(tmp_path / "r"))}
 
 
 INTERRUPTED = """
@@ -124,20 +133,20 @@ def test_a_candidate_that_computes_something_else_is_named(network, tmp_path, mo
         tune(network, HOST, (Host(),), Records(tmp_path / "r"))
 
 
-def test_the_notes_say_how_tiles_were_chosen(network, tmp_path):
-    records = tmp_path / "r"
+def test_the_notes_say_how_tiles_were_chosen(network, chosen, tmp_path):
+    measured, of_before = chosen
+    records = shutil.copy(of_before, tmp_path / "r")
     assert "by default, not measured" in choose_tiles(network, HOST, None, here=True).notes[0]
     assert "by a static rank, not measured" in choose_tiles(network, HOST, None, here=False).notes[0]
-    measured = choose_tiles(network, HOST, Tuning(measure=True, records=records), here=True)
     assert "2 operations measured on the device" in measured.notes[0]
     known = choose_tiles(network, HOST, Tuning(records=records), here=False)
     assert "2 operations from records, of 0 by a static rank" in known.notes[0]
     assert {**known.kernels} == {**measured.kernels}
 
 
-def test_records_of_other_boards_are_merged(network, tmp_path):
-    choose_tiles(network, HOST, Tuning(measure=True, records=tmp_path / "theirs"), here=True)
-    mine = Tuning(records=tmp_path / "mine", merged=(tmp_path / "theirs",))
+def test_records_of_other_boards_are_merged(network, chosen, tmp_path):
+    _, theirs = chosen
+    mine = Tuning(records=tmp_path / "mine", merged=(theirs,))
     assert "2 operations from records" in choose_tiles(network, HOST, mine, here=False).notes[0]
     assert len(Records(tmp_path / "mine")) == 2
 

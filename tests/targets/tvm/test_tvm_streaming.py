@@ -1,5 +1,6 @@
 """Networks that take frame by frame: caches are read and written inside of the kernels, in place."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 pytest.importorskip("tvm")
 
-from boards import for_arm
+from boards import for_arm, tiles_by_default
 from stream_graphs import answers, compiled_stream, displaced, in_int8, opened, stepped, unidirectional, video
 from target_graphs import canonical, compiled, device_of
 
@@ -45,6 +46,12 @@ def graph_of(backbone, precision="fp32", shifts=unidirectional):
 def stream_of(folder, backbone="resnet50", precision="fp32", shifts=unidirectional, **how):
     graph = graph_of(backbone, precision, shifts)
     return compiled_stream("tvm", folder, graph, precision=precision, **how)
+
+
+@pytest.fixture(scope="module")
+def stream_once(tmp_path_factory):
+    """By backbone and precision, artifacts that several tests open."""
+    return functools.cache(lambda *which: stream_of(tmp_path_factory.mktemp("stream"), *which))
 
 
 def unmoved(backbone):
@@ -96,19 +103,17 @@ def test_a_frame_takes_the_same_layers_with_the_shift_and_without_it(backbone, p
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_the_module_calls_no_other_functions_than_without_the_shift(tmp_path, backbone):
-    mine, plain = (
-        [layer.family for layer in load_list(stream_of(tmp_path, backbone, shifts=shifts).folder)]
-        for shifts in (unidirectional, unmoved)
-    )
+def test_the_module_calls_no_other_functions_than_without_the_shift(tmp_path, stream_once, backbone):
+    artifacts = stream_once(backbone, "fp32"), stream_of(tmp_path, backbone, shifts=unmoved)
+    mine, plain = ([layer.family for layer in load_list(artifact.folder)] for artifact in artifacts)
     assert mine == plain
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_caches_hold_the_moved_channels_and_not_a_byte_more(tmp_path, backbone):
+def test_caches_hold_the_moved_channels_and_not_a_byte_more(stream_once, backbone):
     wanted = stream_graph(unidirectional(backbone)).streaming.nbytes
     for precision, size in (("fp32", wanted), ("int8", wanted // 4)):
-        artifact = stream_of(tmp_path, backbone, precision)
+        artifact = stream_once(backbone, precision)
         assert artifact.streaming.nbytes == size
         with opened(artifact) as session:
             caches = session.stream()._caches
@@ -116,10 +121,10 @@ def test_caches_hold_the_moved_channels_and_not_a_byte_more(tmp_path, backbone):
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_in_int8_300_frames_get_the_answers_of_the_offline_network(tmp_path, backbone):
+def test_in_int8_300_frames_get_the_answers_of_the_offline_network(stream_once, backbone):
     graph, frames = graph_of(backbone, "int8"), video(300)
     wanted = answers(graph, frames)
-    with opened(stream_of(tmp_path, backbone, "int8")) as session:
+    with opened(stream_once(backbone, "int8")) as session:
         found = stepped(session, frames)
     assert (found.argmax(1) == wanted.argmax(1)).mean() >= 0.99
     assert sqnr(found, wanted) > 30
@@ -131,21 +136,33 @@ def sqnr(found, wanted):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_clip_gets_the_answer_of_the_offline_artifact(tmp_path, precision):
+def test_a_clip_gets_the_answer_of_the_offline_artifact(tmp_path, stream_once, precision):
     graph, clip = graph_of("mobilenet_v2", precision), video(4, seed=3)[None]
     offline = compiled("tvm", tmp_path, precision=precision, graph=graph)
-    with opened(offline) as whole, opened(stream_of(tmp_path, "mobilenet_v2", precision)) as session:
+    with opened(offline) as whole, opened(stream_once("mobilenet_v2", precision)) as session:
         np.testing.assert_allclose(session.run(clip), whole.run(clip), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+OTHER_KINDS = {
+    "lags": (of_several_lags, PRECISIONS),
+    "two before": (of_two_frames_before, ["int8"]),
+    "in the middle": (in_the_middle, ["fp32"]),
+    "basic blocks": (of_basic_blocks, ["int8"]),
+    "whole blocks": (before_whole_blocks, ["fp32"]),
+    "displaced": (lambda _: displaced(), PRECISIONS),
+}
+"""Shifts, and the precisions in which they are not slow tests."""
+
+
 @pytest.mark.parametrize(
-    "shifts",
+    ("shifts", "precision"),
     [
-        *(of_several_lags, of_two_frames_before, in_the_middle),
-        *(of_basic_blocks, before_whole_blocks, lambda _: displaced()),
+        pytest.param(
+            shifts, precision, id=f"{name}-{precision}", marks=() if precision in quick else pytest.mark.slow
+        )
+        for name, (shifts, quick) in OTHER_KINDS.items()
+        for precision in PRECISIONS
     ],
-    ids=["lags", "two before", "in the middle", "basic blocks", "whole blocks", "displaced"],
 )
 def test_shifts_of_other_kinds_stream_too(tmp_path, shifts, precision):
     graph, frames = graph_of("resnet50", precision, shifts), video(8)
@@ -206,14 +223,14 @@ def test_candidates_that_write_their_cache_are_verified_and_timed(tmp_path, prec
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_two_threads_compute_what_one_computes(tmp_path, precision):
-    artifact, frames = stream_of(tmp_path, "resnet50", precision), video(6)
+def test_two_threads_compute_what_one_computes(stream_once, precision):
+    artifact, frames = stream_once("resnet50", precision), video(6)
     with opened(artifact) as one, targets.find("tvm").open(artifact, RunSettings(threads=2)) as two:
         np.testing.assert_array_equal(stepped(two, frames), stepped(one, frames))
 
 
-def test_layers_are_listed_and_timed(tmp_path):
-    with opened(stream_of(tmp_path)) as session:
+def test_layers_are_listed_and_timed(stream_once):
+    with opened(stream_once("resnet50", "fp32")) as session:
         layers = session.layers()
         times = session.layer_times(video(4)[None], 2)
     assert len([layer for layer in layers if layer.kind == "Conv"]) == 20
@@ -236,11 +253,19 @@ def test_pixels_are_the_only_thing_that_is_copied_in_int8():
 
 
 @for_arm
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("board", ["raspberry-pi-5", "cortex-a53"])
+@pytest.mark.parametrize(
+    ("board", "precision"),
+    [
+        ("raspberry-pi-5", "fp32"),
+        ("cortex-a53", "int8"),
+        pytest.param("raspberry-pi-5", "int8", marks=pytest.mark.slow),
+        pytest.param("cortex-a53", "fp32", marks=pytest.mark.slow),
+    ],
+)
 def test_on_a_board_the_caches_stay_there(tmp_path, emulated_board, board, precision):
     graph, frames = graph_of("mobilenet_v2", precision), video(5)
-    artifact = stream_of(tmp_path, "mobilenet_v2", precision, device=find_device(board))
+    with tiles_by_default():
+        artifact = stream_of(tmp_path, "mobilenet_v2", precision, device=find_device(board))
     wanted = answers(graph, frames)
     settings = RunSettings(on=str(emulated_board))
     with targets.find("tvm").open(artifact, settings) as session:

@@ -15,7 +15,7 @@ from edgevid.targets.tvm.kernels import depthwise, grouped, pointwise, spatial
 from edgevid.targets.tvm.network import Convolution, Frames, Move
 
 stable = settings(
-    derandomize=True, deadline=None, max_examples=10, suppress_health_check=[HealthCheck.filter_too_much]
+    derandomize=True, deadline=None, max_examples=8, suppress_health_check=[HealthCheck.filter_too_much]
 )
 BLOCKS = st.sampled_from([4, 8, 16])
 BOUNDS = st.sampled_from([(None, None), (0.0, None), (0.0, 6.0), (-1.0, 0.5)])
@@ -138,7 +138,7 @@ def test_convolutions_in_any_groups(operation, registers, data):
     check(grouped, operation, data.draw(st.sampled_from(grouped.tiles(operation, registers))))
 
 
-@pytest.mark.parametrize("clips", [1, 2])
+@pytest.mark.parametrize("clips", [pytest.param(1, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize(
     ("family", "kernel"),
     [(pointwise, (1, 1, 1)), (spatial, (1, 3, 3)), (depthwise, (1, 3, 3)), (grouped, (1, 3, 3))],

@@ -19,7 +19,7 @@ from edgevid.targets.tvm.kernels._requantize import without_values
 from edgevid.targets.tvm.network import Dense, Frames, Quantization
 
 stable = settings(
-    derandomize=True, deadline=None, max_examples=8, suppress_health_check=[HealthCheck.filter_too_much]
+    derandomize=True, deadline=None, max_examples=6, suppress_health_check=[HealthCheck.filter_too_much]
 )
 LANES = {"vnni512": 16, "madd512": 16, "vnni256": 8, "madd256": 8, "sdot": 4, "smull": 4}
 ZEROS = {"uint8": st.sampled_from([0, 128, 77]), "int8": st.sampled_from([0, -128, 5])}
