@@ -140,6 +140,9 @@ class _Stream:
                 attributes["zero_point"] = zero_point_of(node)
             moved = write.steps.op(SHIFT, [moved], attributes, domain=DOMAIN, name=f"{node.name}.space")
             moved.name = f"{node.name}.space.out"
+        if moved is not value and moved.producer() not in write.steps.nodes:
+            # All channels come from a cache, which keeps its name.
+            moved = write.op("Identity", [moved])
         moved.type, moved.shape = output.type, output.shape
         if moved is value:  # Nothing moves.
             ir.convenience.replace_all_uses_with(output, value, replace_graph_outputs=True)
@@ -153,12 +156,12 @@ class _Stream:
     def _pieces(self, write: Writer, value: ir.Value, spec: ShiftSpec, ahead: int) -> list[ir.Value]:
         """The channels in order, each run as late as its move says; ``ahead`` later in all."""
         late = self.late[value]
-        rest = self._before(write, value, ahead) if ahead else value
         pieces = []
         channels = write.shape[1]
         for start, stop, dt in _runs(spec, channels):
             lag = ahead + dt
-            source, own = (rest, ahead) if lag >= ahead else (value, 0)
+            own = ahead if lag >= ahead else 0
+            source = self._before(write, value, own) if own else value
             piece = source
             if (start, stop) != (0, channels):
                 piece = write.slice(source, {1: (start, stop)})

@@ -103,6 +103,16 @@ def test_the_mean_over_the_frames_is_the_offline_answer():
     np.testing.assert_allclose(stepped(stream_graph(graph), frames).mean(0), logits[0], 1e-5, 1e-5)
 
 
+@pytest.mark.parametrize("steps", [1, 2, -1, -2])
+def test_a_shift_of_all_channels_has_no_cache_beside_that_of_what_moves(steps):
+    graph, frames = clip_graph([past(CHANNELS, steps)]), video(5)
+    stream = stream_graph(graph, lookahead=True)
+    late = np.full(frames.shape[1:], 77, np.float32)
+    np.testing.assert_allclose(stepped(stream, frames, late=late), offline(graph, frames), 1e-5, 1e-5)
+    taken = [value.name for value in stream.model.graph.inputs if value.uses()]
+    assert {cache.name for cache in stream.streaming.caches} <= set(taken)
+
+
 def test_the_graph_that_was_given_stays_as_it_was():
     graph = clip_graph([past()])
     before = [node.name for node in graph.graph], graph.graph.inputs[0].shape
