@@ -32,14 +32,14 @@ def read_mutated_copies(scratch, seed, count):
 
 
 @pytest.mark.parametrize(
-    ("seed", "count"), [(0, 100), pytest.param(1, 1000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])]
+    ("seed", "count"), [(0, 200), pytest.param(1, 1000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])]
 )
 def test_mutated_copies_cause_no_crash_no_hang_and_no_flood_of_memory(tmp_path, seed, count):
     told = read_mutated_copies(tmp_path, seed, count)
     assert sum(told["outcomes"].values()) == count
-    assert told["outcomes"]["read"] > count / 20
-    assert told["outcomes"]["warned"] > count / 20
-    assert told["outcomes"]["damaged"] + told["outcomes"]["cut off"] > count / 20
+    assert told["outcomes"]["read"] > count / 10
+    assert told["outcomes"]["warned"] > count / 10
+    assert told["outcomes"]["damaged"] + told["outcomes"]["cut off"] > count / 10
     assert "too slow" not in told["outcomes"]
     assert "other" not in told["outcomes"], "every kind of damage has a name"
     assert told["peak_megabytes"] < 1500
