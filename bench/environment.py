@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 import edgevid
 
-__all__ = ["Environment", "look_around", "quiet_thread_pools"]
+__all__ = ["Environment", "huge_pages", "look_around", "quiet_thread_pools"]
 
 ISA_OF_INTEREST = (
     *("sse4_2", "avx", "f16c", "fma", "avx2", "avx_vnni"),
@@ -36,7 +36,7 @@ VARIABLES = (
     *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE"),
     *("TVM_NUM_THREADS", "TVM_BIND_THREADS", "TVM_THREAD_POOL_SPIN_COUNT"),
     *("ORT_INTRA_OP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUDA_MODULE_LOADING"),
-    *("MALLOC_ARENA_MAX", "LD_PRELOAD"),
+    *("GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "LD_PRELOAD"),
 )
 """Environment variables that change how fast a runtime is."""
 
@@ -133,6 +133,33 @@ def quiet_thread_pools() -> dict[str, str]:
         "OPENBLAS_THREAD_TIMEOUT": "4",
         "TVM_THREAD_POOL_SPIN_COUNT": "0",
     }
+
+
+def huge_pages(inherited: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Environment variables that make a process keep its tensors in transparent huge pages.
+
+    With small pages a network's speed depends on which pages the kernel happened to give to it: copies of one
+    network in one process, and the same network in several, differ steadily by 1 to 3 %, more than an A/A
+    pair may. In huge pages the copies agree, and networks are 2 to 3 % faster on the machine where that was
+    found (OpenVINO, ResNet-50 and MobileNetV2).
+
+    GNU's C library reads ``GLIBC_TUNABLES`` when a process starts ("Memory Allocation Tunables" of its
+    manual, from version 2.35 on): ``hugetlb=1`` asks for huge pages by ``madvise``, and the other three let
+    large blocks lie in one growing heap instead of each in a mapping of its own, so that pages are whole.
+    Other C libraries and kernels without transparent huge pages are as they were.
+
+    Args:
+        inherited: taken for ``os.environ``; what it sets for the allocator stays.
+    """
+    if "GLIBC_TUNABLES" in (os.environ if inherited is None else inherited):
+        return {}
+    tunables = {
+        "hugetlb": 1,
+        "mmap_threshold": 32 << 20,  # the largest that the library takes
+        "trim_threshold": 2_000_000_000,
+        "top_pad": 256 << 20,
+    }
+    return {"GLIBC_TUNABLES": ":".join(f"glibc.malloc.{name}={value}" for name, value in tunables.items())}
 
 
 def _text(path: Path) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,27 +68,40 @@ def with_extras(
     extras: Extras,
     *,
     progress: Progress | None = None,
+    keep: Callable[[Result], None] | None = None,
 ) -> tuple[Result, bool]:
     """The result with what else was asked for, and whether Ctrl-C ended it with what was finished.
 
     What fails becomes a note, so that nothing that was measured is lost.
+
+    Args:
+        result: the latencies.
+        bundles: that they are of.
+        how: the bundles are opened.
+        extras: what else is asked for.
+        progress: called for each step.
+        keep: is given, before each part, what is there by then, which says what it lacks.
     """
     work = _Work(bundles, how, progress or _silent)
-    interrupted = False
+    steps: dict[str, Callable[[], None]] = {}
+    if extras.memory:
+        steps["peak memory"] = work.memory
+    if extras.layers:
+        steps["layer times"] = work.layers
+    if extras.video is not None:
+        steps["stages"] = partial(work.stages, extras.video, result.settings)
+    if extras.sustained_seconds is not None:
+        steps["sustained run"] = partial(work.sustained, extras.sustained_seconds)
+    left = list(steps)
     try:
-        if extras.memory:
-            work.memory()
-        if extras.layers:
-            work.layers()
-        if extras.video is not None:
-            work.stages(extras.video, result.settings)
-        if extras.sustained_seconds is not None:
-            work.sustained(extras.sustained_seconds)
+        while left:
+            if keep is not None:
+                keep(work.beside(result, f"still to come, or it never came: {', '.join(left)}"))
+            steps[left[0]]()
+            del left[0]
     except KeyboardInterrupt:
-        interrupted = True
-        work.notes.append("interrupted: what else was asked for is not measured")
-    found = result.model_copy(update={**work.found, "notes": (*result.notes, *work.notes)})
-    return found, interrupted
+        return work.beside(result, f"interrupted: not measured, or not to its end: {', '.join(left)}"), True
+    return work.beside(result), False
 
 
 class _Work:
@@ -98,6 +112,11 @@ class _Work:
         self.names = names_of(bundles)
         self.found: dict[str, Any] = {}
         self.notes: list[str] = []
+
+    def beside(self, result: Result, *notes: str) -> Result:
+        """The result with what was found so far."""
+        notes = (*result.notes, *self.notes, *notes)
+        return result.model_copy(update={**self.found, "notes": notes})
 
     def memory(self) -> None:
         if self.how.on:

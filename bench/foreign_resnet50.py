@@ -26,7 +26,7 @@ from edgevid.bench.progress import progress_bar
 from edgevid.bench.protocol import Progress
 from edgevid.bench.results import Result
 from edgevid.bench.settings import Settings
-from edgevid.bench.storage import save_result
+from edgevid.bench.storage import check_writable, save_result
 from edgevid.bench.table import render
 from edgevid.bundle import Bundle
 from edgevid.contract import Artifact, CompileOptions, Normalization, RunSettings
@@ -225,6 +225,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=int, default=224, help="pixels")
     parser.add_argument("--output", type=Path, help="write the result as JSON")
     options = parser.parse_args(arguments)
+    if options.output:
+        check_writable(options.output, "the result")
     with progress_bar() as progress:
         result, facts = measure_foreign(
             NetworkConfig(backbone="resnet50", classes=400, size=options.size, shift=ShiftConfig()),

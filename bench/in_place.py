@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from edgevid.models.network import VideoNetwork
-    from edgevid.shift import ShiftSpec
+    from edgevid.shift import Move, ShiftSpec
 
 __all__ = ["EXPORTERS", "Exporter", "export_in_place", "in_place", "in_place_shift"]
 
@@ -53,7 +53,7 @@ def in_place(network: VideoNetwork) -> torch.nn.Module:
 
 
 def in_place_shift(spec: ShiftSpec) -> torch.nn.Module:
-    """A shift along time of stacked frames ``[N*T, C, H, W]``: zeros, into which the pieces are assigned."""
+    """A shift of stacked frames ``[N*T, C, H, W]``: zeros, into which the pieces are assigned."""
     import torch
 
     moves, segments = spec.moves, spec.segments
@@ -65,13 +65,10 @@ def in_place_shift(spec: ShiftSpec) -> torch.nn.Module:
             shifted = torch.zeros_like(clips)
             stays = 0
             for move in moves:
-                moved = slice(move.start, move.stop)
                 if move.start > stays:
                     shifted[:, :, stays : move.start] = clips[:, :, stays : move.start]
-                if move.dt < 0:
-                    shifted[:, : move.dt, moved] = clips[:, -move.dt :, moved]
-                else:
-                    shifted[:, move.dt :, moved] = clips[:, : -move.dt, moved]
+                place, source = _places(move)
+                shifted[place] = clips[source]
                 stays = move.stop
             if stays < channels:
                 shifted[:, :, stays:] = clips[:, :, stays:]
@@ -80,11 +77,25 @@ def in_place_shift(spec: ShiftSpec) -> torch.nn.Module:
     return InPlaceShift()
 
 
+def _places(move: Move) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Indexes into clips ``[N, T, C, H, W]``: where a piece goes, and where it is taken from."""
+    time, *space = (_ends(step) for step in move.displacement)
+    axes = [(slice(None),) * 2, time, (slice(move.start, move.stop),) * 2]
+    axes += space if move.dh or move.dw else []
+    return tuple(place for place, _ in axes), tuple(source for _, source in axes)
+
+
+def _ends(step: int) -> tuple[slice, slice]:
+    if not step:
+        return slice(None), slice(None)
+    return (slice(step), slice(-step, None)) if step < 0 else (slice(step, None), slice(-step))
+
+
 def export_in_place(network: VideoNetwork, exporter: Exporter, path: Path, *, dynamic: bool = False) -> Path:
     """Write `in_place` of ``network`` as ONNX.
 
     Args:
-        network: its shifts are along time.
+        network: its shifts are written so.
         exporter: ``legacy`` traces, ``dynamo`` exports the program.
         path: of the file.
         dynamic: leave the batch open.

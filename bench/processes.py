@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from edgevid.bench.compare import conclude
+from edgevid.bench.environment import huge_pages
 from edgevid.bench.factory import Factory
 from edgevid.bench.fresh_process import Keep, Told, call_apart
 from edgevid.bench.protocol import Progress, ProgressEvent, measure
@@ -35,8 +36,8 @@ def compare_in_processes(
 ) -> Result:
     """Measure in ``settings.processes`` fresh processes, one after the other.
 
-    Each gets `quiet_thread_pools` and an equal part of the time budget. On Ctrl-C the running process hands
-    over the rounds it finished, and the result says that it was interrupted.
+    Each gets `quiet_thread_pools`, `huge_pages` and an equal part of the time budget. On Ctrl-C the running
+    process hands over the rounds it finished, and the result says that it was interrupted.
 
     Args:
         factory: opens, in each process, what is to be measured.
@@ -46,7 +47,8 @@ def compare_in_processes(
         parameters: of what is measured, for the record.
         notes: for the record.
         progress: called for each step.
-        environment: variables that replace the inherited ones, and those of `quiet_thread_pools`.
+        environment: variables that replace the inherited ones, and those of `quiet_thread_pools`
+            and `huge_pages`.
 
     Raises:
         EdgevidError: of the type that was raised in the process.
@@ -86,7 +88,8 @@ def measure_in_process(
         settings: of the protocol; the process gets one part in ``settings.processes`` of the time budget.
         index: which of the processes it is, from 0, for those who watch.
         progress: called for each step.
-        environment: variables that replace the inherited ones, and those of `quiet_thread_pools`.
+        environment: variables that replace the inherited ones, and those of `quiet_thread_pools`
+            and `huge_pages`.
 
     Raises:
         EdgevidError: of the type that was raised in the process.
@@ -106,7 +109,7 @@ def measure_in_process(
         {"factory": factory.job(), "settings": own.model_dump(mode="json")},
         label=f"process {index + 1} of {settings.processes}, {factory.target}",
         told=told,
-        environment=environment,
+        environment={**huge_pages(), **(environment or {})},
     )
     run = ProcessRun.model_validate_json(answer.text)
     if answer.interrupted:

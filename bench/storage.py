@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +14,33 @@ from edgevid.bench.summary import summarize
 from edgevid.disk import write_text
 from edgevid.errors import BenchmarkError, ConfigError
 
-__all__ = ["load_result", "save_result"]
+__all__ = ["check_writable", "load_result", "save_result"]
+
+
+def check_writable(path: Path, what: str) -> None:
+    """See what would keep a file from being written after hours of work.
+
+    Args:
+        path: of the file; its folder has to be there.
+        what: goes into it, for the message.
+
+    Raises:
+        ConfigError: it is a folder, its folder is missing, or no file can be made there.
+    """
+    if path.is_dir():
+        raise ConfigError(f"this is a folder, and no file for {what}", where=path, fix="name a file in it")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise ConfigError(f"the folder of {what} does not exist", where=path, fix="make it first")
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"{what} cannot be written there: {error.strerror or error}",
+            where=path,
+            fix="free some space, or give another path",
+        ) from error
 
 
 def save_result(result: Result, path: Path) -> None:

@@ -17,7 +17,6 @@ import edgevid
 from edgevid.calibration.clips import choose
 from edgevid.calibration.data import Data, Sample, check_labels
 from edgevid.calibration.finite import check_activations, check_weights, not_finite
-from edgevid.calibration.graph_hash import graph_hash
 from edgevid.calibration.inference import Progress
 from edgevid.calibration.methods import entropy_bound, mse_bound, percentile_bound
 from edgevid.calibration.observations import Observations
@@ -25,6 +24,7 @@ from edgevid.calibration.observed_graph import observe
 from edgevid.calibration.points import points as points_of
 from edgevid.calibration.table import ClipRecord, Method, Range, Table, find_method, names_hash
 from edgevid.errors import ConfigError, VideoError
+from edgevid.graph.graph_hash import graph_hash
 from edgevid.targets._install import installed_version
 from edgevid.targets.onnxruntime import observer
 

@@ -146,10 +146,11 @@ class _Writer:
 
     def sample(self, value: ir.Value, stride: int) -> None:
         """Every so many rows and columns, or the whole tensor where it has none."""
-        if value.shape is None or len(value.shape) != 4:
+        if value.shape is None or len(value.shape) not in (4, 5):
             self.outputs.append(self.steps.op("Identity", [value]))
             return
-        window = {"kernel_shape": [1, 1], "strides": [stride, stride]}
+        moments = [1] * (len(value.shape) - 4)
+        window = {"kernel_shape": [*moments, 1, 1], "strides": [*moments, stride, stride]}
         self.outputs.append(self.steps.op("MaxPool", [value], window))
 
     def finish(self) -> None:

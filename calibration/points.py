@@ -28,8 +28,14 @@ __all__ = [
     "source",
 ]
 
-GROUPS = ("depthwise", "first", "last")
-"""Words for layers that are often kept in float: all depthwise ones, and those at the ends."""
+GROUPS = ("depthwise", "first", "last", "gates")
+"""Words for layers that are often kept in float: all depthwise ones, those at the ends, and those whose
+results are weights only: behind a sigmoid, a tanh or a softmax they are multiplied with something."""
+
+_WEIGHING = frozenset({"Sigmoid", "Softmax", "Tanh"})
+_VIEWS = frozenset({"Cast", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split"})
+_VIEWS |= {"Squeeze", "Transpose", "Unsqueeze"}
+_SCALINGS = frozenset({"Add", "Div", "Mul", "Sub"})
 
 _MEANS = frozenset({"AveragePool", "GlobalAveragePool", "ReduceMean"})
 _POSITIVE = frozenset({"Abs", "Exp", "HardSigmoid", "Relu", "Sigmoid", "Softmax", "Softplus"})
@@ -90,6 +96,7 @@ def layers_named(graph: ir.Model, words: Collection[str]) -> dict[str, str]:
         "depthwise": [node for node in layers if node.attributes.get_int("group", 1) != 1],
         "first": layers[:1],
         "last": layers[-1:],
+        "gates": [node for node in layers if _is_gate(node)],
     }
     names = [str(node.name) for node in layers]
     chosen = {str(node.name): word for word in words if word in groups for node in groups[word]}
@@ -141,11 +148,47 @@ def is_non_negative(value: ir.Value) -> bool:
 def _quantized_inputs(node: ir.Node) -> tuple[int, ...]:
     if node.domain:
         return ()
-    if is_layer(node) or node.op_type == "MaxPool" or (node.op_type in _MEANS and _has_rows(node)):
+    if node.op_type in _MEANS:
+        # What only a gate reads stays in float with it.
+        return (0,) if _has_rows(node) and not all(map(_is_gate, _readers(node))) else ()
+    if is_layer(node) or node.op_type == "MaxPool":
         return (0,)
     if node.op_type == "Add" and all(_is_data(value) for value in node.inputs):
         return (0, 1)
     return ()
+
+
+def _is_gate(node: ir.Node) -> bool:
+    """A layer of whose results all become weights."""
+    return is_layer(node) and all(map(_makes_weights, _readers(node)))
+
+
+def _makes_weights(node: ir.Node) -> bool:
+    """Are results of it nothing but weights? So they are through shifts, views and further layers."""
+    if node.op_type in _WEIGHING and not node.domain:
+        return any(_multiplies(value) for value in node.outputs)
+    followed = is_shift(node) or is_layer(node) or (node.op_type in _VIEWS and not node.domain)
+    readers = _readers(node)
+    return followed and node not in readers and all(map(_makes_weights, readers))
+
+
+def _multiplies(weights: ir.Value) -> bool:
+    """Is some of it multiplied with what is not constant? Scores that only leave the graph are not."""
+    for use in weights.uses():
+        node = use.node
+        if node.op_type in ("Mul", "MatMul") and all(map(_is_data, node.inputs)):
+            return True
+        scaled = node.op_type in _SCALINGS and not all(map(_is_data, node.inputs))
+        if (scaled or node.op_type in _VIEWS) and any(map(_multiplies, node.outputs)):
+            return True
+    return False
+
+
+def _readers(node: ir.Node) -> list[ir.Node]:
+    """What reads its results; itself where one is an output of the graph."""
+    if any(result.is_graph_output() for result in node.outputs):
+        return [node]
+    return [use.node for result in node.outputs for use in result.uses()]
 
 
 def _has_rows(node: ir.Node) -> bool:

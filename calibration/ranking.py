@@ -58,7 +58,7 @@ class Ranking(_Record):
         edgevid: version that wrote it.
         runtime: that ran the network.
         command: that was given.
-        graph_sha256: of `edgevid.calibration.graph_hash.graph_hash`.
+        graph_sha256: of `edgevid.graph.graph_hash.graph_hash`.
         scheme: of the int8 graphs.
         source: where the clips are.
         data_sha256: of them.

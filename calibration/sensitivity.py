@@ -24,13 +24,13 @@ import edgevid
 from edgevid.calibration.chunks import Chunk, batch_of, chunks, clip_shape, filled
 from edgevid.calibration.data import Data, check_labels
 from edgevid.calibration.finite import not_finite
-from edgevid.calibration.graph_hash import graph_hash
 from edgevid.calibration.inference import Progress
 from edgevid.calibration.points import edges, is_layer
 from edgevid.calibration.quantize import quantize
 from edgevid.calibration.ranking import LayerEffect, Ranking
 from edgevid.calibration.tallies import Tallies
 from edgevid.contract import Scheme
+from edgevid.graph.graph_hash import graph_hash
 from edgevid.targets._install import installed_version
 from edgevid.targets.onnxruntime import observer
 

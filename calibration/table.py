@@ -16,9 +16,9 @@ import onnx_ir as ir
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgevid.calibration.equalize import equalize
-from edgevid.calibration.graph_hash import graph_hash
 from edgevid.disk import write_text
 from edgevid.errors import ConfigError, GraphError
+from edgevid.graph.graph_hash import graph_hash
 
 __all__ = [
     "FEW_CLIPS",
@@ -106,7 +106,7 @@ class Table(_Record):
     Attributes:
         edgevid: version that wrote it.
         runtime: that ran the network.
-        graph_sha256: of `edgevid.calibration.graph_hash.graph_hash`.
+        graph_sha256: of `edgevid.graph.graph_hash.graph_hash`.
         method: how the thresholds were chosen.
         percentile: of the method of this name.
         stride: of the rows and columns that the histograms counted.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgevid import targets
-from edgevid.build import build, lowered, offered, stream, written
+from edgevid.build import build, lowered, offered, stream, stream_names, written
 from edgevid.contract import Artifact
 from edgevid.errors import GraphError, LoweringError, TargetError, VerificationError
 from edgevid.int8 import layer_records
@@ -92,11 +92,24 @@ class _Workshop:
         return [self._record(artifact, None) for artifact in (made, *made.others)]
 
     def stream(self) -> ArtifactRecord:
-        """One artifact that takes frame by frame."""
+        """One artifact that takes frame by frame, in the first form that opens and computes what it must."""
         folder = self.draft / "artifacts" / "stream"
-        folder.mkdir(parents=True)
         self.say(f"compiling for {self.request.device.name}, {self.request.precision}, frame by frame")
-        return self._record(stream(self.graph_of(1), self.request, folder), None)
+        graph, names, notes = self.graph_of(1), stream_names(self.request), list[str]()
+        while True:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            artifact = stream(graph, self.request, folder, names)
+            names = names[names.index(artifact.lowering) + 1 :]
+            try:
+                record = self._record(artifact, None)
+            except (TargetError, VerificationError) as error:
+                if not names:
+                    raise
+                notes.append(f"the form {artifact.lowering} does not hold: {error.what}")
+                self.say(notes[-1])
+            else:
+                return record.model_copy(update={"notes": [*record.notes, *notes]})
 
     def alone(self, batch: int) -> ArtifactRecord:
         """One batch, in the fastest lowering that holds."""

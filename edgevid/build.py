@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgevid import targets
 from edgevid.contract import Artifact, CompileOptions, Session, Streaming
-from edgevid.errors import LoweringError
+from edgevid.errors import LoweringError, TargetError
 from edgevid.plan import Plan
 from edgevid.targets import onnxruntime as reference_target
 from edgevid.targets._profiles import device as find_device
@@ -18,7 +18,17 @@ from edgevid.targets._profiles import device as find_device
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["build", "check_form", "lowered", "offered", "open_here", "open_reference", "stream", "written"]
+__all__ = [
+    "build",
+    "check_form",
+    "lowered",
+    "offered",
+    "open_here",
+    "open_reference",
+    "stream",
+    "stream_names",
+    "written",
+]
 
 
 def lowered(graph: ir.Model, batch: int, request: Plan) -> tuple[str, ir.Model]:
@@ -111,8 +121,15 @@ def build(
     return targets.find(request.device.target).compile(graph, options)
 
 
-def stream(graph: ir.Model, request: Plan, folder: Path) -> Artifact:
+def stream_names(request: Plan) -> tuple[str, ...]:
+    """The forms that a network may take frame by frame in, the first choice first."""
+    return request.capability.stream_lowerings if request.lowering == "auto" else (request.lowering,)
+
+
+def stream(graph: ir.Model, request: Plan, folder: Path, names: Sequence[str]) -> Artifact:
     """Compile a canonical graph of one clip into an empty folder, to take frame by frame.
+
+    In the first of ``names`` whose form holds.
 
     Raises:
         GraphError: a shift takes from the future, or something other than a shift mixes frames.
@@ -123,8 +140,6 @@ def stream(graph: ir.Model, request: Plan, folder: Path) -> Artifact:
     from edgevid.graph.streaming import stream_graph
 
     made = stream_graph(graph, lookahead=request.lookahead)
-    asked = request.lowering
-    names = request.capability.stream_lowerings if asked == "auto" else (asked,)
     for name in names:
         # What is left of its shifts is displaced within a frame.
         plain = made.model if form_of(name) == KEEP else lower(made.model, "slice_concat")
@@ -145,12 +160,28 @@ def open_here(graph: ir.Model, request: Plan) -> Iterator[Session]:
         return
     with tempfile.TemporaryDirectory(prefix="edgevid-") as folder:
         if request.streaming:
-            artifact = stream(graph, request, Path(folder))
-        else:
-            name, plain = lowered(graph, 1, request)
-            artifact = build(plain, name, 1, request, Path(folder))
+            with _open_stream(graph, request, Path(folder)) as session:
+                yield session
+            return
+        name, plain = lowered(graph, 1, request)
+        artifact = build(plain, name, 1, request, Path(folder))
         with targets.find(request.device.target).open(artifact) as session:
             yield session
+
+
+def _open_stream(graph: ir.Model, request: Plan, folder: Path) -> Session:
+    """In the first form that opens."""
+    names = stream_names(request)
+    while True:
+        place = folder / f"{len(names)}"
+        place.mkdir()
+        artifact = stream(graph, request, place, names)
+        names = names[names.index(artifact.lowering) + 1 :]
+        try:
+            return targets.find(request.device.target).open(artifact)
+        except TargetError:
+            if not names:
+                raise
 
 
 def open_reference(graph: ir.Model, batch: int = 1) -> Session:

@@ -142,7 +142,7 @@ def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
     if request.streaming:
         stream_graph(graph, lookahead=request.lookahead)  # refuses before anything slow begins
     say("running the float32 reference and its negative controls")
-    golden = choose_golden(graph, open_reference, request.precision)
+    golden = choose_golden(graph, open_reference, request.precision, mixes_time=source.mixes_time)
     recipe = _recipe(draft, graph, source, request, say)
     proof = Proof(golden.expectations)
     if recipe is not None:
@@ -177,6 +177,7 @@ def _fill(draft: Path, source: Source, request: Plan, say: Say) -> None:
                 runtime=f"onnxruntime {reference_target.target().probe(request.device).version}",
                 shift_removed=golden.removed,
                 shift_swapped=golden.swapped,
+                clip_reversed=golden.reversed,
             ),
         ),
     )

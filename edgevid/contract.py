@@ -138,6 +138,7 @@ class Cache:
         shape: as the runtime holds it; the canonical graph has ``[lag, channels, H, W]``, oldest frame first.
         dtype: numpy dtype name, or ``bfloat16``.
         fill: what comes from before the first frame: 0, or the zero point of an integer tensor.
+        waits: it holds back what no shift moves, until what a shift looks ahead for is there.
     """
 
     name: str
@@ -145,6 +146,7 @@ class Cache:
     shape: tuple[int, ...]
     dtype: str
     fill: int = 0
+    waits: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -166,12 +168,14 @@ class Streaming:
         delay: D; the answer to a frame comes with the D-th frame after it.
         gates: of the input ``valid``, uint8 ``[gates]``: element i is 1 while the step's number less
             ``gates[i]`` is that of a frame of the sequence, and 0 before its first and after its last one.
+        network: hash of the graph and its weights; states belong to it.
     """
 
     segments: int
     caches: tuple[Cache, ...]
     delay: int = 0
     gates: tuple[int, ...] = ()
+    network: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -184,7 +188,7 @@ class StreamState:
     """Where a stream stands: what to go on from, in another process if need be.
 
     Attributes:
-        network: fingerprint of the artifact that it belongs to.
+        network: fingerprint of the network that it belongs to, in the form that it was compiled in.
         steps: frames taken.
         caches: one array a `Cache`.
     """

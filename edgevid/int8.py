@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 _DEPTHWISE = "depthwise: the runtime would expand it to a dense convolution in int8"
+_GATE = "a gate: its results are only weights of others, and cheap"
 
 TABLE = "calibration.json"
 """Where a bundle keeps the ranges that it was made with."""
@@ -236,7 +237,7 @@ def kept_in_float(graph: ir.Model, request: Int8, scheme: Scheme) -> dict[str, s
     Raises:
         GraphError: the request names a layer that there is not.
     """
-    words = dict(request.float_layers)
+    words = {"gates": _GATE, **request.float_layers}
     if scheme.depthwise == "float":
         words.setdefault("depthwise", _DEPTHWISE)
     named = layers_named(graph, words)

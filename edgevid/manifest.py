@@ -66,11 +66,15 @@ class CheckRecord(_Record):
 
 
 class ReferenceRecord(_Record):
-    """What the golden clip tells apart: relative change of the logits when a shift is wrong."""
+    """What the golden clips tell apart: relative change of the logits when a shift is wrong.
+
+    ``clip_reversed``: when the clip runs backwards, of a network whose frames are mixed by other means.
+    """
 
     runtime: str
     shift_removed: float | None
     shift_swapped: float | None
+    clip_reversed: float | None = None
 
 
 class LayerRecord(_Record):

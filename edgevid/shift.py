@@ -184,8 +184,10 @@ class ShiftSpec:
     ) -> ShiftSpec:
         """The spatio-temporal shift of STSM (tables 2 and 3).
 
-        A share ``alpha`` of the channels is split equally over the sets in ``axes`` and each
-        part is halved into two opposite directions; edges are the rounded cumulative shares.
+        A share ``alpha`` of the C channels is split equally over the sets in ``axes`` and each
+        part into two opposite directions: every direction has ``floor(C alpha / directions)``
+        channels, as the folds of `tsm` have, and what is left over rests. Where that is none, as in
+        layers of few channels, the ``floor(C alpha)`` first directions have one each.
 
         Args:
             channels: C of the shifted tensor.
@@ -211,9 +213,15 @@ class ShiftSpec:
                 )
             step = tuple(int(axis in axis_set) for axis in "THW")
             steps += [tuple(sign * s for s in step), tuple(-sign * s for s in step)]
-        edges = [round(channels * share * i / len(steps)) for i in range(len(steps) + 1)]
-        spec = cls(segments, _moves(edges, steps), layout)
-        return spec._refuse_nothing(share, channels)
+        fold, moved = int(channels * share / len(steps)), int(channels * share)
+        if share and not moved:
+            raise ShiftError(
+                f"alpha {share} of {channels} channels moves none",
+                where="alpha",
+                fix=_at_least(Fraction(1, channels)),
+            )
+        edges = [fold * i if fold else min(i, moved) for i in range(len(steps) + 1)]
+        return cls(segments, _moves(edges, steps), layout)
 
     @classmethod
     def gsm(cls, channels: int, segments: int, *, layout: Layout = Layout.VOLUME) -> ShiftSpec:
@@ -347,6 +355,11 @@ def _share(value: float | Fraction, name: str, channels: int) -> Fraction:
     if not 0 <= share <= 1:
         raise ShiftError(f"{name} is {value}", where=name, fix="give 0 to 1")
     return share
+
+
+def _at_least(share: Fraction) -> str:
+    few = "take fewer directions, or give 0 for no shift"
+    return f"raise alpha to {share} or more, {few}" if share <= 1 else few
 
 
 def _moves(edges: Sequence[int], steps: Iterable[Sequence[int]]) -> tuple[Move, ...]:

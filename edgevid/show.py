@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from edgevid.contract import Streaming
     from edgevid.doctor import Finding
     from edgevid.graph.verify import Verification
-    from edgevid.manifest import ArtifactRecord, ChoiceRecord, Manifest, QuantizationRecord
+    from edgevid.manifest import ArtifactRecord, ChoiceRecord, Manifest, QuantizationRecord, ReferenceRecord
 
 __all__ = [
     "Steps",
@@ -103,12 +104,7 @@ def bundle(made: Bundle, *, every_layer: bool = False) -> None:
         _layers(console, artifact, every_layer)
         for note in artifact.notes:
             console.print(f"    note: {note}", markup=False)
-    reference = facts.reference
-    if reference.shift_removed is not None and reference.shift_swapped is not None:
-        console.print(
-            f"  the golden clips notice a removed shift (logits change by {reference.shift_removed:.1%}) "
-            f"and a swapped one ({reference.shift_swapped:.1%})"
-        )
+    _controls(console, facts.reference)
     if facts.quantization is not None:
         _quantization(console, facts.quantization)
     for note in facts.notes:
@@ -121,15 +117,34 @@ def bundle(made: Bundle, *, every_layer: bool = False) -> None:
     console.print(f"  status: [bold]{facts.status}[/]")
 
 
+def _controls(console: Console, found: ReferenceRecord) -> None:
+    """What the golden clips notice."""
+    if found.shift_removed is not None and found.shift_swapped is not None:
+        console.print(
+            f"  the golden clips notice a removed shift (logits change by {found.shift_removed:.1%}) "
+            f"and a swapped one ({found.shift_swapped:.1%})"
+        )
+    if found.clip_reversed is not None:
+        console.print(
+            f"  the golden clips notice frames in reverse order (logits change by {found.clip_reversed:.1%})"
+        )
+
+
 def _streaming(console: Console, facts: Manifest, streaming: Streaming) -> None:
     """What a frame costs, what each stream keeps, and how late its answers are."""
-    late = f", answers {streaming.delay} frames late" if streaming.delay else ""
+    interval = facts.streaming.frame_interval if facts.streaming is not None else None
+    late = held = ""
+    if streaming.delay:
+        seconds = f" ({streaming.delay * interval:.3g} s)" if interval is not None else ""
+        late = f", answers {streaming.delay} frames late{seconds}"
+        waiting = sum(cache.nbytes for cache in streaming.caches if cache.waits)
+        held = f", {waiting:,} of them only to wait for the frames ahead"
     console.print(
         f"  frame by frame{late}: {facts.macs / streaming.segments / 1e9:.3g} GMAC a frame, "
-        f"{streaming.nbytes:,} bytes in {len(streaming.caches)} caches a stream"
+        f"{streaming.nbytes:,} bytes in {len(streaming.caches)} caches a stream{held}"
     )
-    if facts.streaming is not None and facts.streaming.frame_interval is not None:
-        console.print(f"  trained at {facts.streaming.frame_interval:g} s from frame to frame")
+    if interval is not None:
+        console.print(f"  trained at {interval:g} s from frame to frame")
 
 
 def _choice(console: Console, choice: ChoiceRecord, every: bool) -> None:
@@ -270,10 +285,12 @@ def models(*, as_json: bool) -> None:
     from edgevid.models.cost import cost
     from edgevid.models.registry import preset, preset_names
 
+    counted = cache(cost)
     records: list[dict[str, Any]] = []
     for name in preset_names():
         known = preset(name)
-        work = cost(known.config)
+        # A shift costs nothing, so many are the same.
+        work = counted(known.config.without_shift())
         records.append(
             {
                 "name": name,
@@ -283,23 +300,38 @@ def models(*, as_json: bool) -> None:
                 "macs": work.macs,
                 "published_parameters_m": known.parameters,
                 "published_gmacs": known.gmacs,
+                "parameters_difference": _share(work.parameters / 1e6, known.parameters),
+                "macs_difference": _share(work.macs / 1e9, known.gmacs),
                 "source": known.source,
+                "remark": known.remark,
             }
         )
     if as_json:
         print_json(records)
         return
-    headings = ("frames", "size", "parameters", "GMACs", "published", "source")
+    published = ("published", "difference")
+    headings = ("frames", "size", "M parameters", *published, "GMACs", *published, "source")
     table = Table(_name("name"), *headings, box=None, pad_edge=False)
+    remarks = list(dict.fromkeys(r["remark"] for r in records if r["remark"]))
     for r in records:
-        published = (
-            f"{r['published_parameters_m']} M, {r['published_gmacs']} G" if r["published_gmacs"] else "-"
-        )
-        size, millions, billions = str(r["size"]), r["parameters"] / 1e6, r["macs"] / 1e9
-        table.add_row(
-            r["name"], str(r["frames"]), size, f"{millions:.2f} M", f"{billions:.2f}", published, r["source"]
-        )
+        source = r["source"] + (f" [{remarks.index(r['remark']) + 1}]" if r["remark"] else "")
+        millions = _beside(r["parameters"] / 1e6, r["published_parameters_m"])
+        billions = _beside(r["macs"] / 1e9, r["published_gmacs"])
+        table.add_row(r["name"], str(r["frames"]), str(r["size"]), *millions, *billions, escape(source))
     out().print(table)
+    for number, remark in enumerate(remarks, start=1):
+        out().print(f"[{number}] {remark}", markup=False)
+
+
+def _share(counted: float, published: float | None) -> float | None:
+    return None if published is None else round(counted / published - 1, 4)
+
+
+def _beside(counted: float, published: float | None) -> tuple[str, str, str]:
+    """A count, the published one, and what is counted more or less than that."""
+    if published is None:
+        return f"{counted:.2f}", "-", "-"
+    return f"{counted:.2f}", f"{published:g}", f"{counted / published - 1:+.1%}"
 
 
 def findings(found: Sequence[Finding]) -> None:

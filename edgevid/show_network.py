@@ -39,6 +39,7 @@ def checkpoint_facts(found: Checkpoint) -> dict[str, Any]:
         "assumptions": list(found.assumptions),
         "labels": list(found.labels) if found.labels else None,
         "shifts": [{"layer": name, "shift": str(spec)} for name, spec in shifts],
+        "mixes_time": found.config.mixes_time,
     }
 
 
@@ -50,7 +51,9 @@ def checkpoint(facts: Mapping[str, Any]) -> None:
     for entry in facts["shifts"]:
         console.print(f"  {entry['layer']}: {entry['shift']}", markup=False)
     if not facts["shifts"]:
-        console.print("no shift: a 2D network (TSN)")
+        console.print(
+            "no shift: other layers mix the frames" if facts["mixes_time"] else "no shift: a 2D network (TSN)"
+        )
     _assumptions(console, facts["assumptions"])
 
 

@@ -41,6 +41,7 @@ class Source:
         labels: class names, None where nothing says them.
         settings: every value by name with its source.
         shifts: name and spec of each.
+        mixes_time: the order of the frames matters to the answer; None where nothing says it.
         notes: what the user should know of it.
         batch: the only one that the file is good for, or None.
         graph: the canonical graph of a number of clips.
@@ -56,6 +57,7 @@ class Source:
     labels: tuple[str, ...] | None
     settings: Mapping[str, Sourced]
     shifts: tuple[tuple[str, ShiftSpec], ...]
+    mixes_time: bool | None
     notes: tuple[str, ...]
     batch: int | None
     graph: Callable[[int], ir.Model]
@@ -124,6 +126,7 @@ def _of_checkpoint(checkpoint: Checkpoint, say: Say) -> Source:
         labels=checkpoint.labels,
         settings=checkpoint.settings,
         shifts=tuple(network.shift_specs()),
+        mixes_time=checkpoint.config.mixes_time,
         notes=(),
         batch=None,
         graph=graph,
@@ -149,6 +152,7 @@ def _of_onnx(path: Path, say: Say, flags: Mapping[str, Any]) -> Source:
         labels=foreign.labels,
         settings=foreign.settings,
         shifts=tuple((str(node.name), spec_of(node)) for node in shift_nodes(canonical)),
+        mixes_time=None,
         notes=foreign.notes,
         batch=foreign.clip.batch,
         graph=foreign.graph,

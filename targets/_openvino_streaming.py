@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevid.contract import Artifact, Cache, Layer, RunSettings
+from edgevid.errors import TargetError
 from edgevid.targets._install import require
 from edgevid.targets._openvino_caches import element_type, first_cache
 from edgevid.targets._openvino_model import kernels_of, layers_of, open_model
@@ -98,7 +99,10 @@ class OpenVinoStreamingSession(StreamingSession):
         self._frame.data[...] = frame
         self._valid.data[...] = valid
         # In this thread: another one would have to be woken.
-        request.infer(share_outputs=True)
+        try:
+            request.infer(share_outputs=True)
+        except RuntimeError as error:
+            raise TargetError(f"OpenVINO fails: {error}", where=self.artifact.path) from error
         caches.held, self._spare = self._spare, caches.held
         return np.array(self._logits.data, np.float32)
 

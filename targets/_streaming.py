@@ -6,10 +6,9 @@ write them. Streams of one session may be stepped from several threads; frames a
 
 from __future__ import annotations
 
-import hashlib
 from abc import abstractmethod
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,14 +30,18 @@ class StreamingSession(CheckedSession):
     """An open network that takes a frame a call.
 
     `run` takes a clip as the offline network does: all frames of a stream of its own, averaged.
+
+    Attributes:
+        in_place: a step overwrites the caches that it reads, so that one that fails leaves them of no use.
     """
+
+    in_place: ClassVar[bool] = False
 
     def __init__(self, artifact: Artifact) -> None:
         super().__init__(artifact)
         assert artifact.streaming is not None
         self.streaming: Streaming = artifact.streaming
         self._own: SessionStream | None = None
-        self._fingerprint = ""
         self._one_at_a_time = Lock()
 
     @property
@@ -82,14 +85,21 @@ class StreamingSession(CheckedSession):
 
     @property
     def fingerprint(self) -> str:
-        """Of the artifact; states belong to it."""
-        if not self._fingerprint:
-            digest = hashlib.sha256()
-            with self.artifact.path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-            self._fingerprint = f"{self.artifact.target} {digest.hexdigest()[:16]}"
-        return self._fingerprint
+        """Of the network, and of the form that its caches have; states belong to it.
+
+        Not of the files: their names of operations differ with every compile, and weights may be apart.
+
+        Raises:
+            TargetError: the artifact does not say its network.
+        """
+        made = self.artifact
+        if not self.streaming.network:
+            raise TargetError(
+                "the artifact does not say which network it is of",
+                where=made.path,
+                fix="compile it again: this version of edgevid says it",
+            )
+        return f"{made.target} {made.lowering} {made.precision} {self.streaming.network[:16]}"
 
     def advance(self, caches: Any, frame: NDArray[Any], valid: NDArray[np.uint8]) -> NDArray[np.float32]:
         """One frame of one stream, whose caches are replaced: logits ``[classes]``."""
@@ -124,7 +134,7 @@ class SessionStream:
         self._session = session
         self._streaming = session.streaming
         self._caches = session.new_caches()
-        self._steps, self._ended = 0, False
+        self._steps, self._ended, self._broken = 0, False, False
         self.reset()
 
     @property
@@ -164,15 +174,16 @@ class SessionStream:
 
     def reset(self) -> None:
         """Forget all frames."""
-        self._steps, self._ended = 0, False
         self._session.write_caches(self._caches, tuple(map(filled, self._streaming.caches)))
+        self._steps, self._ended, self._broken = 0, False, False
 
     def save(self) -> StreamState:
         """A copy of the state.
 
         Raises:
-            TargetError: the sequence was flushed, so that nothing can follow.
+            TargetError: the sequence was flushed, so that nothing can follow; or a step failed half-way.
         """
+        self._check_whole()
         if self._ended:
             raise TargetError(
                 "the sequence was flushed: it has no state to go on from",
@@ -191,15 +202,28 @@ class SessionStream:
             raise TargetError(
                 f"the state is of another network: {state.network}, this is {self._session.fingerprint}",
                 where=self._session.artifact.path,
-                fix="restore a state that was saved with this bundle",
+                fix="restore one that was saved with this bundle, or with the same network compiled alike",
             )
-        self._steps, self._ended = state.steps, False
         self._session.write_caches(self._caches, state.caches)
+        self._steps, self._ended, self._broken = state.steps, False, False
 
     def _next(self, frame: NDArray[Any], length: int) -> NDArray[np.float32] | None:
         """Step number ``steps`` of a sequence that is ``length`` frames long, as far as is known."""
+        self._check_whole()
         number = self._steps
         valid = np.array([0 <= number - gate < length for gate in self._streaming.gates], np.uint8)
-        logits = self._session.advance(self._caches, frame, valid)
+        try:
+            logits = self._session.advance(self._caches, frame, valid)
+        except BaseException:
+            self._broken = self._session.in_place
+            raise
         self._steps += 1
         return logits if number >= self._streaming.delay else None
+
+    def _check_whole(self) -> None:
+        if self._broken:
+            raise TargetError(
+                "a step failed half-way, and the caches are partly of its frame",
+                where=self._session.artifact.path,
+                fix="reset() the stream, or restore() an earlier state",
+            )

@@ -209,8 +209,7 @@ class OpenVinoTarget:
         artifact = describe(self.name, "model.xml", graph, options)
         if options.streaming is not None:
             graph = _streamable(graph, options.streaming)
-        if not forced:  # Blocked convolutions begin with planes.
-            graph = normalize_rows(graph)
+        graph = normalize_rows(graph)
         try:
             model = openvino.Core().read_model(onnx_ir.to_proto(graph).SerializeToString())
             if options.streaming is not None:

@@ -1,5 +1,6 @@
 """Fixtures that several folders share: tiny checkpoints and bundles."""
 
+import contextlib
 import gc
 import os
 from importlib import import_module
@@ -26,6 +27,28 @@ def pytest_collection_finish():
     """What stands in memory before the first test stays: the collector need not look through it again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def the_users_cache_stays_as_it_is(tmp_path_factory):
+    """What tests choose, tune and download is kept in a cache of their own, from one run to the next.
+
+    The commands that they start inherit it. Downloads that the user has are taken from there.
+    """
+    base = tmp_path_factory.getbasetemp()
+    runs = base.parent.parent if "PYTEST_XDIST_WORKER" in os.environ else base.parent
+    cache = runs / "edgevid-cache"
+    (cache / "edgevid").mkdir(parents=True, exist_ok=True)
+    users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgevid"
+    for link in (cache / "edgevid").iterdir():
+        if link.is_symlink() and not link.exists():
+            link.unlink(missing_ok=True)
+    for download in (*users.glob("tvm-*-aarch64"), *users.glob("python-arm64-*")):
+        with contextlib.suppress(FileExistsError):
+            (cache / "edgevid" / download.name).symlink_to(download)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

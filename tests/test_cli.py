@@ -125,6 +125,10 @@ def test_models_lists_presets_beside_the_papers_figures():
     resnet = records["tsm-resnet50"]
     assert resnet["parameters"] / 1e6 == pytest.approx(resnet["published_parameters_m"], rel=0.01)
     assert resnet["macs"] / 1e9 == pytest.approx(resnet["published_gmacs"], rel=0.01)
+    assert (resnet["macs_difference"], resnet["remark"]) == (pytest.approx(-0.009, abs=0.001), "")
+    mobilenet = records["stsm-mobilenetv2"]
+    assert mobilenet["parameters_difference"] == pytest.approx(0.174, abs=0.001)
+    assert "174 classes" in mobilenet["remark"]
 
 
 @pytest.mark.parametrize(

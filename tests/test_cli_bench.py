@@ -65,10 +65,20 @@ def test_results_that_would_go_to_a_folder_are_refused_before_anything_is_measur
     tiny_bundle, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("edgevid.bench.bundles.bench_bundles", lambda *_, **__: pytest.fail("measured"))
-    done = bench(tiny_bundle, "-o", tmp_path)
-    assert done.exit_code == 1
+    (tmp_path / "r-threads2.json").mkdir()
+    arguments = ["--threads", "1,2"]
+    for place, more in ((tmp_path, []), (tmp_path / "r.json", arguments)):
+        done = bench(tiny_bundle, *more, "-o", place)
+        assert done.exit_code == 1
+        assert isinstance(done.exception, ConfigError)
+        assert "this is a folder" in str(done.exception)
+
+
+def test_results_in_a_place_without_files_are_refused_before_anything_is_measured(tiny_bundle, monkeypatch):
+    monkeypatch.setattr("edgevid.bench.bundles.bench_bundles", lambda *_, **__: pytest.fail("measured"))
+    done = bench(tiny_bundle, "-o", "/proc/r.json")
     assert isinstance(done.exception, ConfigError)
-    assert "this is a folder" in str(done.exception)
+    assert "the results cannot be written there" in str(done.exception)
 
 
 def ctrl_c(*_, **__):
@@ -80,10 +90,15 @@ def stages_cut_short(*_, **__):
 
 
 @pytest.mark.parametrize(
-    ("what", "ending"), [("peak_memory", ctrl_c), ("time_stages", ctrl_c), ("time_stages", stages_cut_short)]
+    ("what", "ending", "missing"),
+    [
+        ("peak_memory", ctrl_c, "peak memory, stages"),
+        ("time_stages", ctrl_c, "stages"),
+        ("time_stages", stages_cut_short, "stages"),
+    ],
 )
 def test_ctrl_c_after_the_latencies_keeps_them_and_measures_no_other_setting(
-    tiny_bundle, tmp_path, monkeypatch, what, ending
+    tiny_bundle, tmp_path, monkeypatch, what, ending, missing
 ):
     monkeypatch.setattr("edgevid.bench.extended.peak_memory", lambda *_: None)
     monkeypatch.setattr("edgevid.bench.extended._check_video", lambda *_: None)
@@ -97,19 +112,29 @@ def test_ctrl_c_after_the_latencies_keeps_them_and_measures_no_other_setting(
     assert written.name == "r-threads1.json"
     result = json.loads(written.read_text(encoding="utf-8"))
     assert len(result["runs"][0]["orders"]) == 2
-    assert "interrupted: what else was asked for is not measured" in result["notes"]
+    assert f"interrupted: not measured, or not to its end: {missing}" in result["notes"]
 
 
 def test_latencies_are_on_disk_before_what_else_is_measured(tiny_bundle, tmp_path, monkeypatch):
     def killed(*_):
-        assert len(json.loads(place.read_text(encoding="utf-8"))["runs"][0]["orders"]) == 2
         sys.exit(143)
 
     place = tmp_path / "r.json"
     monkeypatch.setattr("edgevid.bench.extended.peak_memory", killed)
-    done = bench(tiny_bundle, "--rounds", 2, "--warmup", 0, "-o", place)
+    done = bench(tiny_bundle, "--rounds", 2, "--warmup", 0, "--layers", "-o", place)
     assert done.exit_code == 143, done.output
-    assert place.exists()
+    result = json.loads(place.read_text(encoding="utf-8"))
+    assert len(result["runs"][0]["orders"]) == 2
+    assert "still to come, or it never came: peak memory, layer times" in result["notes"]
+
+
+def test_a_result_with_all_that_was_asked_for_lacks_nothing(tiny_bundle, tmp_path):
+    place = tmp_path / "r.json"
+    done = bench(tiny_bundle, "--rounds", 2, "--warmup", 0, "-o", place)
+    assert done.exit_code == 0, done.output
+    result = json.loads(place.read_text(encoding="utf-8"))
+    assert len(result["peak_memory"]) == 1
+    assert not any("still to come" in note for note in result["notes"])
 
 
 def test_a_hint_alone_reaches_the_measurement(tiny_bundle, tmp_path):

@@ -89,6 +89,23 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path, arguments, told)
     assert not (tmp_path / "sweep").exists()
 
 
+@pytest.mark.parametrize("name", ["host-fp32-batch1.json", "overhead.png"])
+def test_a_folder_where_a_file_would_go_is_refused_before_anything_is_measured(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("edgevid.overhead.measure_sweep", lambda *_, **__: pytest.fail("measured"))
+    (tmp_path / name).mkdir()
+    result = CliRunner().invoke(app, ["overhead", "-o", str(tmp_path)])
+    assert isinstance(result.exception, ConfigError)
+    assert "this is a folder" in str(result.exception)
+
+
+def test_a_folder_for_tuned_kernels_is_refused_before_anything_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr("edgevid.overhead.measure_sweep", lambda *_, **__: pytest.fail("measured"))
+    arguments = ["overhead", "--records", str(tmp_path), "-o", str(tmp_path / "sweep")]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, ConfigError)
+    assert result.exception.where == str(tmp_path)
+
+
 def test_lists_are_read():
     assert _words(["a,b", "b", " c"]) == ["a", "b", "c"]
     assert _precisions("int8, fp32") == ["fp32", "int8"]

@@ -60,6 +60,22 @@ def test_report_asks_what_to_write_and_where(invoke, save, tmp_path):
     assert code == 2
 
 
+@pytest.mark.parametrize("option", ["-o", "--markdown", "--csv"])
+def test_report_refuses_a_folder_or_a_place_without_files_before_it_reads(tmp_path, option):
+    with pytest.raises(ConfigError, match="this is a folder"):
+        app(["report", str(tmp_path / "none.json"), option, str(tmp_path)])
+    with pytest.raises(ConfigError, match="the report cannot be written there"):
+        app(["report", str(tmp_path / "none.json"), option, "/proc/report"])
+
+
+def test_report_refuses_a_file_for_its_pictures_before_it_reads(tmp_path):
+    (tmp_path / "png").write_text("a file")
+    with pytest.raises(ConfigError, match="pictures need a folder"):
+        app(["report", str(tmp_path / "none.json"), "--png", str(tmp_path / "png")])
+    with pytest.raises(ConfigError, match="the pictures cannot be written there"):
+        app(["report", str(tmp_path / "none.json"), "--png", "/proc/png"])
+
+
 def test_a_damaged_file_leaves_an_earlier_report_as_it_is(save, tmp_path):
     bench = save("bench.json", made.result({"a": 1.0}))
     (tmp_path / "r.html").write_text("earlier")

@@ -6,6 +6,7 @@ import pty
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from live_fakes import FakeBundle, write_pictures
 from edgevid.bundle import Bundle
 from edgevid.cli import app
 from edgevid.errors import ConfigError, TargetError, VideoError
+from edgevid.live import load_state
 
 HERE = Path(__file__).resolve().parent
 
@@ -192,7 +194,8 @@ def test_what_does_not_fit_is_refused_with_the_way_out(use, stream, delay, argum
 def test_a_state_of_another_network_is_refused(use, stream, tmp_path):
     bundle = use(delay=0)
     stream([0], "--save-state", tmp_path / "s")
-    (bundle.path / "network").write_bytes(b"another one")
+    made = bundle._artifact
+    bundle._artifact = replace(made, streaming=replace(made.streaming, network="another one"))
     with pytest.raises(TargetError, match="of another network"):
         stream([0], "--restore-state", tmp_path / "s")
 
@@ -217,8 +220,11 @@ def long_source(tmp_path):
     return [folder, "--frame-template", "{}.png", "--rate", 2, "--realtime"]
 
 
-@pytest.mark.parametrize("as_json", [False, True])
-def test_an_interrupt_ends_with_the_summary_and_the_state(tmp_path, long_source, as_json):
+@pytest.mark.parametrize(
+    ("as_json", "number", "code"),
+    [(False, signal.SIGINT, 130), (True, signal.SIGINT, 130), (True, signal.SIGTERM, 143)],
+)
+def test_an_interrupt_ends_with_the_summary_and_the_state(tmp_path, long_source, as_json, number, code):
     state = tmp_path / "stream.state"
     words, environment = command(
         tmp_path, *long_source, "--save-state", state, *(["--json"] if as_json else [])
@@ -229,10 +235,10 @@ def test_an_interrupt_ends_with_the_summary_and_the_state(tmp_path, long_source,
         first = process.stdout.readline()
         if not as_json:  # after the remarks
             first = process.stdout.readline()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert "black" in first, err
-    assert process.returncode == 130
+    assert process.returncode == code
     assert err == ""
     assert state.is_file()
     if as_json:
@@ -266,9 +272,10 @@ def test_on_a_terminal_the_view_is_drawn_and_the_summary_stays(tmp_path):
     assert "answers to" in text
 
 
-def test_a_closed_pipe_ends_the_program(tmp_path, long_source):
+def test_a_closed_pipe_ends_the_program_and_the_state_is_kept(tmp_path, long_source):
     long_source[long_source.index("--rate") + 1] = 100
-    words, environment = command(tmp_path, *long_source, "--json")
+    state = tmp_path / "stream.state"
+    words, environment = command(tmp_path, *long_source, "--json", "--save-state", state)
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -278,6 +285,7 @@ def test_a_closed_pipe_ends_the_program(tmp_path, long_source):
         err = process.stderr.read()
     assert status == 128 + signal.SIGPIPE
     assert "Traceback" not in err
+    assert load_state(state).steps > 1
 
 
 def test_a_real_bundle_of_whole_clips_is_streamed_by_a_window(tiny_bundle, tmp_path, capsys):

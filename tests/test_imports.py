@@ -16,7 +16,7 @@ FOLDERS = {"edgevid": "edgevid", "targets": "edgevid.targets", "bench": "edgevid
 }
 LEVELS = (
     {"errors", "shift", "contract", "diagnostic", "disk", "target_finder"},
-    {"models", "checkpoints", "graph", "video", "manifest", "bundle"},
+    {"models", "checkpoints", "graph", "video", "manifest", "bundle", "papers"},
     {"targets", "recognition"},
     {"bench"},
     {"calibration"},
@@ -35,7 +35,7 @@ LEVELS = (
         "proof",
         "recipe",
     }
-    | {"source", "verification"},
+    | {"source", "suggest", "verification"},
     {"doctor", "demo", "live", "show", "show_network", "show_recognition", "show_compare", "show_calibration"}
     | {"show_lint", "show_sensitivity"},
     {"cli"},

@@ -164,12 +164,31 @@ def test_paddles_folds_end_at_cumulative_edges_and_start_with_the_past():
 @pytest.mark.parametrize("channels", [64, 48, 50, 96])
 def test_stsm_splits_alpha_equally_over_the_axes_and_directions(channels):
     spec = ShiftSpec.stsm(channels, 8)
-    edges = [round(Fraction(3, 8) * channels * part / 6) for part in range(7)]
+    fold = channels * 3 // 8 // 6
     steps = [(-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1)]
-    expected = [
-        Move(a, b, *step) for (a, b), step in zip(itertools.pairwise(edges), steps, strict=True) if a < b
-    ]
+    expected = [Move(fold * part, fold * (part + 1), *step) for part, step in enumerate(steps)]
     assert spec.moves == tuple(expected)
+
+
+@pytest.mark.parametrize("channels", [16, 24, 50, 64, 96])
+def test_stsm_along_time_alone_is_the_shift_of_tsm(channels):
+    assert ShiftSpec.stsm(channels, 8, Fraction(1, 4), "T") == ShiftSpec.tsm(channels, 8, Fraction(1, 4))
+
+
+def test_where_a_layer_has_too_few_channels_the_first_directions_of_stsm_have_one_each():
+    assert ShiftSpec.stsm(24, 8, Fraction(1, 8)).moves == (
+        Move(0, 1, dt=-1),
+        Move(1, 2, dt=1),
+        Move(2, 3, dh=-1),
+    )
+    assert len(ShiftSpec.stsm(24, 8, Fraction(1, 4)).moves) == 6
+    assert len(ShiftSpec.stsm(4, 8, 1).moves) == 4
+
+
+def test_stsm_refuses_to_move_nothing_and_says_what_is_enough():
+    with pytest.raises(ShiftError, match="alpha 1/8 of 6 channels moves none") as caught:
+        ShiftSpec.stsm(6, 8, Fraction(1, 8))
+    assert "raise alpha to 1/6 or more" in caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgevid import show_network
+from edgevid import show, show_network
 from edgevid.shift import Move, ShiftSpec
 
 
@@ -59,3 +59,10 @@ def test_regions_that_cannot_displace_are_counted_and_no_more(capsys):
     facts["candidates"] = facts["candidates"][:1]
     show_network.foreign(facts)
     assert "other region" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("published", "words"), [(12.06, ("12.70", "12.06", "+5.3%")), (None, ("12.70", "-", "-"))]
+)
+def test_a_count_stands_beside_the_published_one_with_the_difference(published, words):
+    assert show._beside(12.7, published) == words

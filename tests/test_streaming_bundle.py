@@ -70,11 +70,35 @@ def test_a_network_that_looks_ahead_streams_with_a_delay(tiny_checkpoint, tmp_pa
         tiny_checkpoint, tmp_path / "late", device="reference", streaming=True, lookahead=True
     )
     assert made.manifest.streaming.delay == 4
+    caches = made.manifest.artifacts[0].streaming.caches
+    assert 0 < sum(cache.waits for cache in caches) < len(caches)
     frames = made.sequence().frames
     with made.session() as session:
         answers = [session.step(frame) for frame in frames]
         assert [answer is None for answer in answers[:5]] == [True] * 4 + [False]
         assert len(session.flush()) == 4
+
+
+def test_a_form_that_compiles_and_does_not_open_gives_way_to_the_next(tiny_checkpoint, tmp_path, monkeypatch):
+    pytest.importorskip("openvino")
+    from edgevid.targets.openvino import OpenVinoTarget
+
+    opened, tried = OpenVinoTarget.open, []
+
+    def refuse_the_first(self, artifact, settings=None):
+        tried.append(artifact.lowering)
+        if artifact.lowering == "one_cache":
+            raise TargetError("unsupported reorder case")
+        return opened(self, artifact, settings)
+
+    monkeypatch.setattr(OpenVinoTarget, "open", refuse_the_first)
+    made = compile_checkpoint(tiny_checkpoint, tmp_path / "b", streaming=True, **PAST)
+    (record,) = made.manifest.artifacts
+    assert tried == ["one_cache", "cache_inputs"]
+    assert record.lowering == "cache_inputs"
+    assert "the form one_cache does not hold: unsupported reorder case" in record.notes
+    with pytest.raises(TargetError, match="unsupported reorder case"):
+        compile_checkpoint(tiny_checkpoint, tmp_path / "c", streaming=True, lowering="one_cache", **PAST)
 
 
 def test_a_foreign_file_streams_too(tiny_onnx, tmp_path):
@@ -127,6 +151,12 @@ def test_the_command_line_tells_what_a_frame_costs(tiny_checkpoint, tmp_path):
     assert "GMAC a frame" in done.stdout
     assert "caches a stream" in done.stdout
     assert "0.08 s from frame to frame" in done.stdout
+    late = edgevid(
+        *("compile", tiny_checkpoint, "--device", "reference", "--streaming", "--lookahead"),
+        *("--frame-interval", "0.08", "-o", tmp_path / "late"),
+    )
+    assert "answers 4 frames late (0.32 s)" in late.stdout
+    assert "of them only to wait for the frames ahead" in late.stdout
     shown = edgevid("compile", tiny_checkpoint, *flags, "--lookahead", "-o", tmp_path / "c")
     assert shown.returncode == 1
     assert "--streaming" in shown.stderr

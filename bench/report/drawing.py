@@ -21,6 +21,7 @@ from edgevid.errors import BenchmarkError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 __all__ = [
     "GREY",
@@ -28,6 +29,7 @@ __all__ = [
     "MARKERS",
     "PALETTE",
     "empty_figure",
+    "headed",
     "legend_below",
     "style",
     "svg_of",
@@ -93,16 +95,28 @@ def empty_figure(height: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
     return figure, list(axes[:, 0])
 
 
-def legend_below(figure: Figure, axes: Axes) -> None:
-    """What the lines mean, where it covers nothing: one a line, since names are long."""
+def legend_below(figure: Figure, *axes: Axes) -> None:
+    """What the lines mean, where it covers nothing: one a line, since names are long.
+
+    What several axes have by the same name is told once.
+    """
     from matplotlib.container import Container
 
-    entries = list(zip(*axes.get_legend_handles_labels(), strict=True))
+    entries: list[tuple[Any, str]] = []
+    for each in axes:
+        known = {name for _, name in entries}
+        found = zip(*each.get_legend_handles_labels(), strict=True)
+        entries += [(handle, name) for handle, name in found if name not in known]
     # The curves first, which matplotlib lists after all single lines.
     entries.sort(key=lambda entry: not isinstance(entry[0], Container))
     handles, names = [handle for handle, _ in entries], [name for _, name in entries]
     columns = 2 if max(map(len, names), default=0) <= 20 else 1
     figure.legend(handles, names, loc="outside lower left", ncols=columns)
+
+
+def headed(figure: Figure, title: str) -> Text:
+    """Put a title above all axes, where the drawing stands alone."""
+    return figure.suptitle("\n".join(wrap(title, 58)), x=0.02, ha="left", fontsize=9)
 
 
 def svg_of(figure: Figure, name: str, title: str) -> str:
@@ -142,7 +156,7 @@ def write_png(figure: Figure, path: Path, title: str) -> None:
     try:
         path.parent.mkdir(exist_ok=True)
         with style():
-            heading = figure.suptitle("\n".join(wrap(title, 58)), x=0.02, ha="left", fontsize=9)
+            heading = headed(figure, title)
             figure.savefig(path, dpi=200, facecolor="white", metadata={"Software": None})
             heading.remove()
     except OSError as error:

@@ -8,10 +8,11 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from edgevid.bench.claims import paired_ratio
 from edgevid.bench.report.measured import Measured
+from edgevid.bench.results import Result
 from edgevid.bench.summary import Estimate
 from edgevid.errors import BenchmarkError
 
@@ -19,12 +20,15 @@ __all__ = [
     "BASELINES",
     "PAPER",
     "PAPER_SOURCE",
-    "PLAIN_EXPORT",
     "Baseline",
     "Cost",
     "Curve",
+    "Point",
     "Proportion",
+    "Role",
     "Sweep",
+    "fastest_plain",
+    "points_of",
     "sweep_of",
     "sweeps_of",
 ]
@@ -45,18 +49,31 @@ PAPER_SOURCE = (
     "Lin, Gan and Han, TSM: Temporal Shift Module for Efficient Video Understanding, ICCV 2019, figure 2a: "
     "ResNet-50, 8 frames; about 3 % at 1/8, 12.4 % (P100) and 13.7 % (Xeon E5-2690) at 1"
 )
-PLAIN_EXPORT = "plain export"
-"""Name of the curve of what an exporter writes."""
+Role = Literal["shift", "no shift", "plain export"]
+"""Of a variant: overheads are counted from ``no shift``; ``plain export`` is what an exporter writes."""
 
 
-class _Point(BaseModel):
+class Point(BaseModel):
+    """One variant of a sweep's comparison.
+
+    Attributes:
+        variant: its name there.
+        proportion: that was asked for, as ``1/4``.
+        used: share of the channels of all shifted tensors that really move, as folds are whole channels.
+        lowering: of the shift, or form of the network without one.
+        role: see `Role`.
+    """
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     variant: str
     proportion: Proportion
     used: float
     lowering: str
-    role: Literal["shift", "no shift", "plain export"]
+    role: Role
+
+
+_POINTS = TypeAdapter(list[Point])
 
 
 class _Parameters(BaseModel):
@@ -65,21 +82,17 @@ class _Parameters(BaseModel):
     model: str
     precision: str
     batch: int
-    points: tuple[_Point, ...]
+    points: tuple[Point, ...]
     default: str
     best: str
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One variant of a sweep.
+    """A `Point` with its figures.
 
     Attributes:
-        variant: its name.
-        proportion: that was asked for, as ``1/4``.
-        used: what the network's numbers of channels made of it.
-        lowering: how the shift is computed.
-        role: ``shift``, ``no shift`` or ``plain export``, what an exporter writes.
+        variant, proportion, used, lowering, role: see `Point`.
         milliseconds: of one run.
         over_default: wall time over that of the network without a shift as it is run by default, paired.
         over_best: over that of the fastest network without a shift.
@@ -89,7 +102,7 @@ class Cost:
     proportion: str
     used: float
     lowering: str
-    role: Literal["shift", "no shift", "plain export"]
+    role: Role
     milliseconds: Estimate
     over_default: Estimate
     over_best: Estimate
@@ -101,8 +114,12 @@ class Cost:
 
 @dataclass(frozen=True)
 class Curve:
-    """Costs of one kind, at most one for a proportion, in their order."""
+    """Costs of one kind, at most one for a proportion, in their order.
 
+    ``edgevid`` is the cheapest at each proportion; ``lowering`` is one of the others.
+    """
+
+    kind: Literal["edgevid", "plain export", "lowering"]
     name: str
     costs: tuple[Cost, ...]
 
@@ -141,21 +158,27 @@ class Sweep:
         return min(shifted, key=lambda cost: cost.milliseconds.median, default=None)
 
     @property
+    def fastest(self) -> set[str]:
+        """Names of the fastest network without a shift and of the cheapest at each proportion."""
+        return {self.best, *(cost.variant for cost in self._cheapest)}
+
+    @property
     def headline(self) -> set[str]:
         """Names of the variants that say most: both baselines, and the cheapest at each proportion."""
-        return {self.default, self.best, *(cost.variant for cost in self._cheapest)}
+        return {self.default, *self.fastest}
 
     @property
     def curves(self) -> list[Curve]:
-        """edgevid's, which is the cheapest at each proportion, the plain export's, then other lowerings'."""
+        """edgevid's, the plain export's, then those of other lowerings; each where there is one."""
         shifted = [cost for cost in self.costs if cost.role == "shift"]
         cheapest = {cost.lowering for cost in self._cheapest}
-        ours = Curve(f"edgevid: {cheapest.pop()}" if len(cheapest) == 1 else "edgevid", self._cheapest)
-        plain = _curve(PLAIN_EXPORT, [cost for cost in self.costs if cost.role == "plain export"])
-        lowerings = dict.fromkeys(cost.lowering for cost in shifted)
-        others = [_curve(name, [c for c in shifted if c.lowering == name]) for name in lowerings]
-        new = [curve for curve in others if not set(curve.costs) <= set(ours.costs)]
-        return [curve for curve in (ours, plain, *new) if curve.costs]
+        name = f"edgevid: {cheapest.pop()}" if len(cheapest) == 1 else "edgevid"
+        plain = [cost for cost in self.costs if cost.role == "plain export"]
+        found = [Curve("edgevid", name, self._cheapest), _curve("plain export", "plain export", plain)]
+        for lowering in dict.fromkeys(cost.lowering for cost in shifted):
+            other = _curve("lowering", lowering, [cost for cost in shifted if cost.lowering == lowering])
+            found += [] if set(other.costs) <= set(self._cheapest) else [other]
+        return [curve for curve in found if curve.costs]
 
     @cached_property
     def _cheapest(self) -> tuple[Cost, ...]:
@@ -194,7 +217,21 @@ def sweep_of(measured: Measured) -> Sweep | None:
     return Sweep(measured, title, tuple(costs), given.default, given.best)
 
 
-def _cost(measured: Measured, point: _Point, default: str, best: str) -> Cost:
+def points_of(result: Result) -> list[Point]:
+    """The variants of a sweep's result, measured or not; empty for a result of something else."""
+    return _POINTS.validate_python(result.parameters.get("points", []))
+
+
+def fastest_plain(result: Result, points: Sequence[Point]) -> str:
+    """Name of the fastest network without a shift, by its ratio to the default one, which is the first."""
+    default, *others = (point.variant for point in points if point.role == "no shift")
+    if not any(run.rounds for run in result.runs):
+        return default
+    ratios = {name: paired_ratio(result, name, default).median for name in others}
+    return min({default: 1.0, **ratios}.items(), key=lambda entry: entry[1])[0]
+
+
+def _cost(measured: Measured, point: Point, default: str, best: str) -> Cost:
     milliseconds = measured.summary[point.variant].wall_ms
     if milliseconds is None:
         raise BenchmarkError(
@@ -210,5 +247,5 @@ def _cost(measured: Measured, point: _Point, default: str, best: str) -> Cost:
     )
 
 
-def _curve(name: str, costs: Sequence[Cost]) -> Curve:
-    return Curve(name, tuple(sorted(costs, key=lambda cost: Fraction(cost.proportion))))
+def _curve(kind: Literal["plain export", "lowering"], name: str, costs: Sequence[Cost]) -> Curve:
+    return Curve(kind, name, tuple(sorted(costs, key=lambda cost: Fraction(cost.proportion))))

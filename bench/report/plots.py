@@ -77,7 +77,7 @@ def _drawn(material: Material) -> Iterator[Drawing]:
         if sweep := sweep_of(measured):
             for against in BASELINES:
                 caption = f"Over the {against} network without a shift"
-                figure = overhead_plot.figure(sweep, against)
+                figure = overhead_plot.figure({sweep.title: sweep}, [against])
                 yield _of("overhead", f"{number}-{against}", caption, measured, figure, sweep.title)
     if points := against_latency(material.accuracies, material.results):
         caption = "Accuracy against latency"

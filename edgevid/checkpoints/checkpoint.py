@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from edgevid.checkpoints.keys import Reading, check_keys
 from edgevid.contract import Normalization, Sampling, Sourced
 from edgevid.models import build
 from edgevid.models.config import NetworkConfig
@@ -22,7 +23,8 @@ class Checkpoint:
 
     Attributes:
         path: of the file.
-        layout: ``mit``, ``mit-online``, ``mmaction2``, ``torchvision``, or ``edgevid`` for our own.
+        layout: ``mit``, ``mit-online``, ``mmaction2``, ``torchvision``, ``gsm``, one of S3D's
+            (see `edgevid.checkpoints.s3d`), or ``edgevid`` for our own.
         config: of the network.
         state: float32 weights by our key, checked against the network.
         normalization: of the pixels.
@@ -57,9 +59,12 @@ def load(config: NetworkConfig, state: Mapping[str, torch.Tensor]) -> VideoNetwo
     Useful with `NetworkConfig.without_shift` for a control that differs in the shift only.
 
     Raises:
-        RuntimeError: the state does not fit the configuration.
+        KeyMismatchError: the state does not fit the configuration.
     """
     with torch.device("meta"):
         network = build(config)
+    reading = Reading("edgevid", dict(state), {key: key for key in state}, None)
+    shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
+    state = check_keys(reading, shapes, config.backbone)
     network.load_state_dict({key: tensor.clone() for key, tensor in state.items()}, strict=True, assign=True)
     return network.eval()

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from edgevid.checkpoints.inception import infer_inception
 from edgevid.checkpoints.keys import Mark, Reading
 from edgevid.errors import CheckpointError, KeyMismatchError, UnknownLayoutError
 from edgevid.models.config import (
@@ -30,7 +31,7 @@ Tensors = Mapping[str, torch.Tensor]
 
 
 def infer_structure(reading: Reading, blocks: tuple[int, ...] | None) -> dict[str, Any]:
-    """Backbone, classes, channels and expansion, as fields of `NetworkConfig`.
+    """Backbone, classes, widths, expansion and gates, as fields of `NetworkConfig`.
 
     Args:
         reading: the checkpoint in our keys.
@@ -40,9 +41,11 @@ def infer_structure(reading: Reading, blocks: tuple[int, ...] | None) -> dict[st
     Raises:
         CheckpointError: it takes something else than RGB frames.
         KeyMismatchError: it has no classifier.
+        UnknownLayoutError: gates stand where no published network has them.
     """
     tensors = reading.tensors
     mobilenet = any(key.startswith("features.") for key in tensors)
+    inception = any(key.startswith("units.") for key in tensors)
     head = "classifier" if mobilenet else "fc"
     classes = _outputs(tensors, [f"{head}.bias", f"{head}.weight"], 0)
     if not classes:
@@ -50,14 +53,24 @@ def infer_structure(reading: Reading, blocks: tuple[int, ...] | None) -> dict[st
             f"no classifier: {head}.weight and {head}.bias are missing",
             fix="load a file that was saved with its head, not a feature extractor",
         )
-    found = _mobilenet(tensors, blocks) if mobilenet else _resnet(tensors, blocks)
-    stem = "features.0.0.weight" if mobilenet else "conv1.weight"
-    if stem in tensors and tensors[stem].dim() == 4 and tensors[stem].shape[1] != 3:
-        raise CheckpointError(
-            f"{reading.originals[stem]} takes {tensors[stem].shape[1]} channels, not RGB frames",
-            fix="optical flow and RGB differences are not supported: take the RGB network",
-        )
+    if inception:
+        found = infer_inception(tensors)
+    else:
+        found = _mobilenet(tensors, blocks) if mobilenet else _resnet(tensors, blocks)
+    for stem in _STEMS:
+        if stem in tensors and tensors[stem].dim() in (4, 5) and tensors[stem].shape[1] != 3:
+            raise CheckpointError(
+                f"{reading.originals[stem]} takes {tensors[stem].shape[1]} channels, not RGB frames",
+                fix="optical flow and RGB differences are not supported: take the RGB network",
+            )
     return {"classes": classes, **found}
+
+
+_STEMS = (
+    *("conv1.weight", "features.0.0.weight"),
+    *("units.conv1_7x7_s2.conv.weight", "units.conv.conv.weight"),
+)
+"""First convolutions of all backbones, by our keys."""
 
 
 def _resnet(tensors: Tensors, blocks: tuple[int, ...] | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 from edgevid.errors import KeyMismatchError, UnknownLayoutError
 from edgevid.models.config import Placement
 
-__all__ = ["Mark", "Reading", "check_keys", "rename", "split_wrappers", "torchvision_key"]
+__all__ = ["Mark", "Reading", "check_keys", "name_in_file", "rename", "split_wrappers", "torchvision_key"]
 
 
 @dataclass(frozen=True, order=True)
@@ -120,7 +120,8 @@ def torchvision_key(key: str, *, nested: bool, head: str) -> str:
         nested: MobileNetV2 blocks are sequences of sequences (``conv.0.0.weight``).
         head: our name of the classifier.
     """
-    for published in ("fc.", "new_fc.", "classifier.1.", "classifier.", "head.fc.", "last_linear."):
+    heads = ("fc.", "new_fc.", "classifier.1.", "classifier.", "head.fc.", "last_linear.", "top_cls_fc.")
+    for published in heads:
         if key.startswith(published):
             return f"{head}.{key.removeprefix(published)}"
     match = re.fullmatch(r"(features\.(\d+))\.conv\.(.+)", key)
@@ -153,7 +154,7 @@ def check_keys(
     faults: dict[tuple[str, str], list[str]] = defaultdict(list)
     for key, shape in expected.items():
         if key not in tensors:
-            faults[_group(key), "missing"].append(_name_in_file(key, reading.originals))
+            faults[_group(key), "missing"].append(name_in_file(key, reading.originals))
         elif tensors[key].shape != shape:
             have, want = _shape(tensors[key].shape), _shape(shape)
             faults[_group(key), "misshapen"].append(f"{reading.originals[key]} is {have} instead of {want}")
@@ -172,7 +173,7 @@ def check_keys(
     return tensors
 
 
-def _name_in_file(key: str, originals: Mapping[str, str]) -> str:
+def name_in_file(key: str, originals: Mapping[str, str]) -> str:
     """What a missing key would be called in the file, by its neighbours; ours if none is left."""
     module, _, leaf = key.rpartition(".")
     block = ".".join(key.split(".")[:2])
@@ -194,7 +195,7 @@ def _fault(group: str, kind: str, keys: list[str]) -> str:
 
 def _group(key: str) -> str:
     parts = key.split(".")
-    depth = 2 if parts[0] == "features" and len(parts) > 2 else 1
+    depth = 2 if parts[0] in ("features", "units") and len(parts) > 2 else 1
     return ".".join([*parts[:depth], "*"])
 
 

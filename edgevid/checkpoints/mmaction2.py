@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from edgevid.checkpoints.keys import Reading, is_nested, rename, split_wrappers, torchvision_key
+from edgevid.checkpoints.non_local import non_local_key, over_frames
 
 __all__ = ["read_mmaction2", "recognise_mmaction2"]
 
@@ -45,9 +46,9 @@ def read_mmaction2(tensors: Mapping[str, torch.Tensor]) -> Reading:
             return f"{head}.{key.removeprefix('cls_head.fc_cls.')}"
         if mobilenet and not key.startswith("features."):
             return _mobilenet_key(key, starts, last)
-        return torchvision_key(_resnet_key(key), nested=nested, head=head)
+        return torchvision_key(_resnet_key(non_local_key(key)), nested=nested, head=head)
 
-    return rename("mmaction2", weights, translate, facts=facts)
+    return over_frames(rename("mmaction2", weights, translate, facts=facts))
 
 
 def _resnet_key(key: str) -> str:

@@ -1,7 +1,8 @@
 """What the name of a published file says about its network.
 
 TSM's names look like ``TSM_kinetics_RGB_resnet50_shift8_blockres_avg_segment8_e50.pth``,
-mmaction2's like ``tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_kinetics400-rgb_20220831.pth``.
+mmaction2's like ``tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_kinetics400-rgb_20220831.pth``,
+GSM's like ``something-v1_RGB_InceptionV3_avg_segment8_checkpoint.pth.tar``.
 Training writes ``ckpt.best.pth.tar`` into a folder of that name.
 """
 
@@ -11,16 +12,23 @@ import re
 from pathlib import Path
 from typing import Any
 
+from edgevid.models.attention_config import AttentionConfig
+
 __all__ = ["hints"]
 
 _BACKBONES = (
     (r"resnet(18|34|50|101|152)(?!\d)", "resnet{}"),
     (r"(?:^|[_-])r(18|34|50|101|152)(?!\d)", "resnet{}"),
     (r"mobilenet[_-]?v2", "mobilenet_v2"),
+    (r"bninception", "bn_inception"),
+    (r"inceptionv3", "inception_v3"),
 )
+_PUBLISHED = r"ts[mn][_-]|[\w-]+_(rgb|flow|rgbdiff)_(bninception|inceptionv3)_"
+
+_NON_LOCAL = re.compile(r"_nl(?=\.|$)|[_-]nl[_-](dot[_-]product|embedded[_-]gaussian|gaussian)(?=[_.-]|$)")
+"""TSM's names end in it, and it has one function only; mmaction2's name the function."""
 
 _UNSUPPORTED = (
-    (r"_nl(?=[_.]|$)|-nl-", "non-local blocks"),
     (r"_(flow|rgbdiff)_", "optical flow or RGB differences as input"),
     (r"_tpool(?=[_.]|$)", "temporal pooling"),
 )
@@ -38,13 +46,17 @@ def hints(path: Path) -> dict[str, Any]:
 def _parse(name: str) -> dict[str, Any]:
     name = name.lower()
     online = "online" in name and "mobilenet" in name
-    if not online and re.match(r"ts[mn][_-]", name) is None:
+    if not online and re.match(_PUBLISHED, name) is None:
         return {}
     found = _network(name) | _shift(name)
     if online:
         found |= {"direction": "unidirectional", "shift_div": 8}
     if re.search(r"[_-]dense[_.-]", name):
         found |= {"mode": "dense", "clips": 10}
+    non_local = _NON_LOCAL.search(name)
+    if non_local:
+        pairwise = (non_local[1] or "embedded_gaussian").replace("-", "_")
+        found["attention"] = AttentionConfig.model_validate({"pairwise": pairwise})
     for pattern, title in _UNSUPPORTED:
         if re.search(pattern, name):
             found["unsupported"] = title

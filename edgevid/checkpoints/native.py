@@ -1,4 +1,4 @@
-"""Our own keys, which are torchvision's; TSM's online demo has them too.
+"""Our own keys, which are torchvision's where it has the network; TSM's online demo has them too.
 
 These keys hold no shift: a plain state dict is a 2D network unless its metadata, a flag, a
 preset or its name says otherwise. `write` stores that metadata.
@@ -26,10 +26,12 @@ __all__ = ["JESTER_CLASSES", "read_native", "recognise_native", "write"]
 JESTER_CLASSES = 27
 """Of the network that TSM's authors publish for online recognition."""
 
+_OURS = re.compile(r"layer\d\.\d+\.conv\d\.|features\.\d+\.conv\.\d\.|units\.\w+\.conv\.|base\.\d+\.")
+
 
 def recognise_native(keys: frozenset[str]) -> bool:
-    """The blocks of a ResNet or MobileNetV2 stand at the top."""
-    return any(re.match(r"layer\d\.\d+\.conv\d\.|features\.\d+\.conv\.\d\.", key) for key in keys)
+    """The blocks of a ResNet or MobileNetV2 stand at the top, or the layers of an Inception."""
+    return any(_OURS.match(key) for key in keys)
 
 
 def read_native(tensors: Mapping[str, torch.Tensor]) -> Reading:

@@ -42,13 +42,13 @@ def normalization_of(merger: Merger) -> Normalization:
 
 
 def sampling_of(merger: Merger, segments: int) -> Sampling:
-    """Which frames are looked at. The short side is 256/224 of the crop unless it is given.
+    """Which frames are looked at. The short side is 256/224 of the crop where nothing says it.
 
     Raises:
         ConfigError: a value out of range, or a crop larger than the frame.
     """
     crop = merger.choose("crop")
-    merger.add("default", {"resize": round(int(crop) * _FULL_RESIZE / _FULL_SIZE)})
+    merger.candidates["default"].setdefault("resize", round(int(crop) * _FULL_RESIZE / _FULL_SIZE))
     names = ("mode", "window", "clips", "crops", "resize", "library", "average")
     values = {name: merger.choose(name) for name in names}
     if merger.says("interval"):

@@ -8,7 +8,7 @@ says otherwise is an error that names both.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -16,8 +16,14 @@ from typing import Any
 
 from edgevid.contract import Normalization, Sampling, Sourced
 from edgevid.errors import ConfigError, VideoError
+from edgevid.models.attention_config import AttentionConfig
 from edgevid.models.config import NetworkConfig, ShiftConfig
-from edgevid.models.registry import Preset
+from edgevid.models.frozen import Frozen
+from edgevid.models.gate_config import GateConfig
+from edgevid.models.inflation_config import InflationConfig
+from edgevid.models.preset import Preset
+from edgevid.models.synthesis_config import SynthesisConfig
+from edgevid.models.volume_config import VolumeConfig
 from edgevid.video.labels import read_labels as read_labels_file
 
 __all__ = ["FLAGS", "SOURCES", "Merger", "check_flags", "network_config", "preset_settings", "read_labels"]
@@ -25,9 +31,21 @@ __all__ = ["FLAGS", "SOURCES", "Merger", "check_flags", "network_config", "prese
 SOURCES = ("flag", "file", "keys", "preset", "name", "default")
 """From the strongest to the weakest."""
 
-STRUCTURE = ("backbone", "classes", "blocks", "channels", "expansion", "placement", "every", "repeats")
+PARTS: Mapping[str, type[Frozen]] = {
+    "gate": GateConfig,
+    "volumes": VolumeConfig,
+    "synthesis": SynthesisConfig,
+    "inflation": InflationConfig,
+    "attention": AttentionConfig,
+}
+"""Settings that are a part of the configuration with fields of its own."""
+
+STRUCTURE = (
+    *("backbone", "classes", "blocks", "channels", "expansion", "placement", "every", "repeats"),
+    *("gate", "volumes", "attention"),
+)
 _SHIFT = tuple(ShiftConfig.model_fields)
-_NETWORK = ("backbone", "classes", "segments", "blocks", "channels", "expansion", "dropout")
+_NETWORK = ("backbone", "classes", "segments", "blocks", "channels", "width", "expansion", "dropout", *PARTS)
 _NORMALIZATION = tuple(asdict(Normalization()))
 _SAMPLING = tuple(name for name in asdict(Sampling()) if name != "segments")
 FLAGS = (*_NETWORK, *_SHIFT, "shift_div", "size", *_NORMALIZATION, *_SAMPLING, "labels")
@@ -35,10 +53,10 @@ FLAGS = (*_NETWORK, *_SHIFT, "shift_div", "size", *_NORMALIZATION, *_SAMPLING, "
 
 
 def check_flags(flags: Mapping[str, Any], where: object = None) -> dict[str, Any]:
-    """The flags that are given (not ``None``), with ``size`` read as ``crop``.
+    """The flags that are given (not ``None``), with ``size`` read as ``crop`` and `PARTS` validated.
 
     Raises:
-        ConfigError: an unknown flag, or two flags that contradict each other.
+        ConfigError: an unknown flag, two flags that contradict each other, or a part that makes no sense.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     for name in given:
@@ -47,6 +65,9 @@ def check_flags(flags: Mapping[str, Any], where: object = None) -> dict[str, Any
             raise ConfigError(
                 f"no setting named {name!r}", where=where, fix=f"take one of {', '.join(close)}"
             )
+    for name, part in PARTS.items():
+        if name in given:
+            given[name] = part.model_validate(given[name])
     if "size" in given:
         size = given.pop("size")
         if given.setdefault("crop", size) != size:
@@ -63,6 +84,13 @@ def preset_settings(preset: Preset) -> dict[str, Any]:
     else:
         found |= config.shift.model_dump(exclude={"every", "repeats"})
         found["proportion"] = config.shift.proportion
+    if config.is_inception:
+        found |= {"gate": config.gate, "volumes": config.volumes}
+    elif not config.is_mobilenet:
+        found["attention"] = config.attention
+    for name in ("synthesis", "inflation"):
+        if getattr(config, name) is not None:
+            found[name] = getattr(config, name)
     found |= asdict(preset.normalization)
     sampling = {name: getattr(preset.sampling, name) for name in _SAMPLING}
     return found | {name: value for name, value in sampling.items() if value is not None}
@@ -73,12 +101,17 @@ class Merger:
 
     Args:
         where: the file, for messages.
+
+    Attributes:
+        evidence: what of the file does not fit one of `PARTS` that is claimed, and what it lacks
+            for it; for messages.
     """
 
     def __init__(self, where: object) -> None:
         self.where = where
         self.candidates: dict[str, dict[str, Any]] = {source: {} for source in SOURCES}
         self.chosen: dict[str, Sourced] = {}
+        self.evidence: Callable[[str, Any], str] | None = None
 
     def add(self, source: str, settings: Mapping[str, Any]) -> None:
         """Candidates of one source."""
@@ -87,6 +120,10 @@ class Merger:
     def says(self, name: str) -> bool:
         """Some source has a value for it."""
         return any(name in settings for settings in self.candidates.values())
+
+    def strongest(self, name: str, sources: Sequence[str] = SOURCES) -> Any:
+        """The value of the strongest of ``sources`` that has one, or ``None``."""
+        return next((self.candidates[each][name] for each in sources if name in self.candidates[each]), None)
 
     def choose(self, name: str) -> Any:
         """The value of the strongest source, which is recorded.
@@ -132,9 +169,11 @@ class Merger:
             return
         for other in ("flag", "file", "preset", "name"):
             if name in self.candidates[other] and not _same(self.candidates[other][name], keys[name]):
+                claimed = self.candidates[other][name]
+                said, proven = _differing(claimed, keys[name])
+                evidence = self.evidence(name, claimed) if name in PARTS and self.evidence else ""
                 raise ConfigError(
-                    f"the {_title(other)} says {name} {self.candidates[other][name]}, "
-                    f"but the keys say {keys[name]}",
+                    f"the {_title(other)} says {name} {said}, but the keys say {proven}" + evidence,
                     where=self.where,
                     fix=_way_out(other, name),
                 )
@@ -155,6 +194,17 @@ class Merger:
                 )
         if not shifted:
             self.candidates["keys"]["proportion"] = Fraction(0)
+
+
+def _differing(claimed: Any, proven: Any) -> tuple[str, str]:
+    """Both as text; of two parts only the fields that are not the same."""
+    if not isinstance(claimed, Frozen) or type(claimed) is not type(proven):
+        return str(claimed), str(proven)
+    fields = [name for name in type(proven).model_fields if getattr(claimed, name) != getattr(proven, name)]
+    said, shown = (
+        " ".join(f"{name}={getattr(part, name)!r}" for name in fields) for part in (claimed, proven)
+    )
+    return said, shown
 
 
 def _same(claimed: Any, proven: Any) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgevid.cli.bench_table import bench_table, only_of_tables, refuse_with_table
 from edgevid.cli.network_flags import takes_network_flags
-from edgevid.cli.options import Hint, On, check_file, known_hint, numbers, share
+from edgevid.cli.options import Hint, On, known_hint, numbers, share
 from edgevid.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +26,9 @@ __all__ = ["bench"]
 
 @takes_network_flags(views=False)
 def bench(
-    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="The first is the baseline.")],
+    bundles: Annotated[
+        list[Path] | None, typer.Argument(metavar="[BUNDLE]...", help="The first is the baseline.")
+    ] = None,
     batch: Annotated[str | None, typer.Option(help="Clips a call, as 1,4,16: as compiled.")] = None,
     threads: Annotated[str | None, typer.Option(help="Threads of the runtime in all, as 1,2.")] = None,
     streams: Annotated[
@@ -58,7 +62,26 @@ def bench(
     on: On = "",
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Write all samples as JSON; of several settings, one file each."),
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write all samples as JSON; of several settings, one file each. Of a table a folder, "
+            "taken up again.",
+        ),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Remake a paper's efficiency table instead: tsm-4, tsm-5, stsm-1, s3d-fig4 or gsm-2.",
+        ),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="DEV", help="Of --table: a profile of this machine, or host.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="Of --table: of all networks, or fp32.")] = None,
+    rows: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Of --table: some between commas, as 'top-heavy-*'.")
     ] = None,
     *,
     flags: dict[str, Any],
@@ -70,6 +93,9 @@ def bench(
 
     On a board each bundle is verified first. An emulated board has no
     latencies: there it ends with the verification.
+
+    With --table networks with random weights are compiled and measured
+    beside the paper's reference, row by row; killed, the same command goes on.
     """
     from edgevid import show
     from edgevid.bench.bundles import bench_bundles
@@ -77,19 +103,33 @@ def bench(
     from edgevid.bench.opening import Opening
     from edgevid.bench.progress import progress_bar
     from edgevid.bench.settings import Settings
-    from edgevid.bench.storage import save_result
+    from edgevid.bench.storage import check_writable, save_result
     from edgevid.bench.table import render
 
-    check_file(output, "the results")
+    if table is not None:
+        refuse_with_table(
+            {"bundles": bundles, "--streams": streams, "--hint": hint, "--video": video, "--layers": layers},
+            {"--sustained": sustained, "--against": against, "--network": network, "--on": on, **flags},
+        )
+        bench_table(
+            table,
+            device=device or "host",
+            precision=precision or "fp32",
+            rows=rows,
+            batches=_several(batch, "--batch"),
+            threads=_several(threads, "--threads"),
+            settings={"rounds": rounds, "warmup": warmup, "processes": processes, "budget_seconds": budget},
+            within=within,
+            output=output,
+        )
+        return
+    bundles = only_of_tables({"--device": device, "--precision": precision, "--rows": rows}, bundles)
     if (network is not None or flags) and against is None:
         raise ConfigError("a network, and nothing to compare", where="--network", fix="add --against peers")
     batches, all_threads, all_streams = (
         _several(text, where)
         for text, where in ((batch, "--batch"), (threads, "--threads"), (streams, "--streams"))
     )
-    if on and _verified_on(bundles, on, batches):
-        show.out().print("the board is emulated: how long it takes means nothing, and is not measured")
-        return
     protocol = Settings(
         rounds=rounds,
         warmup=warmup,
@@ -108,19 +148,23 @@ def bench(
         Opening(batch=size, threads=count, streams=flying, hint=wanted, on=on)
         for size, count, flying in product(batches, all_threads, all_streams)
     ]
+    places = [None if output is None else _place(output, how, len(ways)) for how in ways]
+    for file in filter(None, places):
+        check_writable(file, "the results")
     check_extras(bundles, ways[0], extras)
-    for how in ways:
-        place = None if output is None else _place(output, how, len(ways))
+    if on and _verified_on(bundles, on, batches):
+        show.out().print("the board is emulated: how long it takes means nothing, and is not measured")
+        return
+    for how, place in zip(ways, places, strict=True):
+        keep = None if place is None else partial(save_result, path=place)
         with progress_bar() as progress:
             if against is None:
                 result = bench_bundles(bundles, settings=protocol, progress=progress, **how.model_dump())
             else:
                 result = _against_peers(bundles, how, protocol, against, network, flags, progress)
             interrupted = result.status == "interrupted"
-            if not interrupted:
-                if place is not None:
-                    save_result(result, place)  # the rest may take an hour, and be killed
-                result, interrupted = with_extras(result, bundles, how, extras, progress=progress)
+            if not interrupted:  # each further part may take an hour, and be killed
+                result, interrupted = with_extras(result, bundles, how, extras, progress=progress, keep=keep)
         show.out().print(render(result))
         if place is not None:
             save_result(result, place)

@@ -45,7 +45,7 @@ def compile_(
     frame_template: FrameTemplate = None,
     keep_float: Annotated[
         list[str] | None,
-        typer.Option(metavar="LAYER", help="Stays float in int8: a name, depthwise, first or last."),
+        typer.Option(metavar="LAYER", help="Stays float in int8: a name, depthwise, first, last or gates."),
     ] = None,
     max_drop: Annotated[
         float | None,

@@ -71,9 +71,10 @@ def overhead(
     from edgevid import show
     from edgevid.bench.progress import progress_bar
     from edgevid.bench.settings import Settings
+    from edgevid.bench.storage import check_writable
     from edgevid.overhead import Sweep, measure_sweep, model_config, parse_proportions
     from edgevid.overhead.folder import SweepFolder
-    from edgevid.overhead.plot import save_plots
+    from edgevid.overhead.plot import PLOTS, save_plots
     from edgevid.overhead.sweep import PROTOCOL
     from edgevid.overhead.table import render_sweep
 
@@ -97,6 +98,11 @@ def overhead(
         within=share(within, "--within") if within is not None else (0.01 if adaptive else None),
         records=records,
     )
+
+    written = [output / name for name in (*PLOTS, *(f"{curve.name}.json" for curve in sweep.curves))]
+    for place in (*written, *filter(None, [records])):
+        if place.absolute().parent.is_dir():  # else it is made
+            check_writable(place, "what is measured")
 
     def tell(remark: str) -> None:
         print(remark, file=sys.stderr)

@@ -28,6 +28,7 @@ from edgevid.cli.report import report
 from edgevid.cli.run import run
 from edgevid.cli.sensitivity import sensitivity
 from edgevid.cli.stream import stream
+from edgevid.cli.suggest import suggest
 from edgevid.cli.verify import verify
 from edgevid.errors import EdgevidError
 
@@ -54,6 +55,7 @@ for verb in (
     overhead,
     report,
     diff,
+    suggest,
     compare,
     calibrate,
     sensitivity,

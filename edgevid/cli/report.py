@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from edgevid.cli.options import check_folder
-
 __all__ = ["report"]
 
 
@@ -43,8 +41,7 @@ def report(
     written = [place for place in (output, markdown, csv, png) if place is not None]
     if not written:
         raise ConfigError("nothing says what to write", where="-o", fix="give -o report.html")
-    for place in written:
-        check_folder(place, "the report")
+    _check_places([output, markdown, csv], png)
     material = read_material(results)
     drawings = drawn(material) if output or png or markdown else []
     if png:
@@ -63,3 +60,23 @@ def report(
     for name in without_latency(material.accuracies, material.results):
         console.print(f"no latency of {name}: give what bench -o wrote of it too", markup=False)
     console.print(f"written: {', '.join(map(str, written))}", markup=False)
+
+
+def _check_places(files: list[Path | None], pictures: Path | None) -> None:
+    """See that everything can be written.
+
+    Raises:
+        ConfigError: a folder where a file would go, a file where a folder would, or neither can be made.
+    """
+    from edgevid.bench.storage import check_writable
+    from edgevid.errors import ConfigError
+
+    for place in filter(None, files):
+        check_writable(place, "the report")
+    if pictures is None:
+        return
+    if pictures.is_file():
+        raise ConfigError(
+            "pictures need a folder, and this is a file", where=pictures, fix="give another --png"
+        )
+    check_writable(pictures / "a.png" if pictures.is_dir() else pictures, "the pictures")

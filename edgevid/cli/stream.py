@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgevid.cli.options import BundlePath, FrameTemplate, On, Threads, check_file
-from edgevid.errors import ConfigError
+from edgevid.errors import ConfigError, VideoError
 
 if TYPE_CHECKING:
     from edgevid.bundle import Bundle
@@ -40,7 +40,11 @@ def stream(
         typer.Option(min=0.001, help="Seconds between frames; the bundle's own, else every frame."),
     ] = None,
     window: Annotated[
-        int | None, typer.Option(min=1, help="Frames that a bundle of whole clips looks back.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Frames that a bundle of whole clips looks back; those after the last hop get no answer.",
+        ),
     ] = None,
     hop: Annotated[
         int | None, typer.Option(min=1, help="Frames from one --window to the next; a segment by default.")
@@ -52,7 +56,8 @@ def stream(
         bool, typer.Option("--realtime", help="Play a file at its own speed, and drop frames as a camera.")
     ] = False,
     save_state: Annotated[
-        Path | None, typer.Option(help="Keep the stream's state, to go on with the next part.")
+        Path | None,
+        typer.Option(help="Keep the network's state, to go on with the next part; smoothing begins anew."),
     ] = None,
     restore_state: Annotated[Path | None, typer.Option(help="Go on from what --save-state kept.")] = None,
     frame_template: FrameTemplate = None,
@@ -66,10 +71,11 @@ def stream(
 
     A camera or stream never makes the network lag: the oldest frames are
     dropped. One that goes away is opened again. Damaged frames are skipped.
-    With --json the last line is a summary.
+    With --json the last line is a summary, and a source that goes away is
+    told by a line {"event": "away", "why": ...}.
 
     Exit status: 0 the source ended; 1 an error; 2 the command line is
-    wrong; 130 interrupted.
+    wrong; 130 interrupted, or 143 terminated, with summary and state.
     """
     from edgevid.bundle import Bundle
     from edgevid.live import Smoothing, Tally, find_source, follow, load_state
@@ -98,24 +104,34 @@ def stream(
             _names(opened, labels), top, tally, opened.simulated, _remarks(opened, session, interval)
         )
         display = _display(shown, as_json)
-        with stopped_by_interrupt(stopped) as interrupted:
-            with display:
-                for moment in follow(
-                    found.frames(interval, realtime=realtime),
-                    recognizer,
-                    opened.manifest.sampling,
-                    smoothing,
-                    tally,
-                    stopped,
-                    finish=save_state is None,
-                ):
-                    display.show(moment)
-            tally.interrupted = interrupted.is_set()
+
+        def keep_state() -> None:
             if save_state is not None and isinstance(recognizer, FrameByFrame):
                 write_state(save_state, recognizer.save())
+
+        with stopped_by_interrupt(stopped) as interruption:
+            try:
+                with display:
+                    for moment in follow(
+                        found.frames(interval, realtime=realtime, waiting=display.wait),
+                        recognizer,
+                        opened.manifest.sampling,
+                        smoothing,
+                        tally,
+                        stopped,
+                        finish=save_state is None,
+                    ):
+                        display.show(moment)
+            except (OSError, VideoError):
+                # Nobody reads the answers any more, or no frame comes: the network is where it was.
+                if tally.taken:
+                    keep_state()
+                raise
+            tally.interrupted = interruption.status > 0
+            keep_state()
             display.summary()
-    if tally.interrupted:
-        raise typer.Exit(130)
+    if interruption.status:
+        raise typer.Exit(interruption.status)
 
 
 def _check_way(bundle: Bundle, window: int | None, hop: int | None, states: list[Path | None]) -> None:

@@ -3,7 +3,8 @@ one that takes from the past alone, to follow a video.
 
 `edgevid.video.synthetic` draws the clips, `write_videos` and `write_sequence` turn them into H.264 files,
 ``python -m edgevid.demo.train`` trains the networks shipped here and
-``python -m edgevid.demo.evaluate`` prints how well they do.
+``python -m edgevid.demo.evaluate`` prints how well they do. Small members of other papers' families are
+trained alike, see `edgevid.demo.families`.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from edgevid.demo.int8_bundles import (
     compile_all,
 )
 
-__all__ = ["claims", "main", "run_with_isa"]
+__all__ = ["between", "claims", "main", "points", "run_with_isa"]
 
 MOST_DROP, LEAST_AGREEMENT, LEAST_SQNR = 0.005, 0.98, 20.0
 
@@ -50,8 +50,8 @@ def claims(found: Comparison) -> list[Claim]:
     wanted.append(Claim(f"{SPOILT}: {bad.remark}", "exceeded", bad.verdict == "exceeded"))
     for peer in (name for name in pairs if name.startswith(NNCF)):
         for name in ours:
-            drop = _between(found, peer, name)
-            sentence = f"{name}: top-1 drop against {peer} {_points(drop)}"
+            drop = between(found, peer, name)
+            sentence = f"{name}: top-1 drop against {peer} {points(drop)}"
             wanted.append(Claim(sentence, "not above zero with confidence", drop.drop.low <= 0))
     return wanted
 
@@ -61,7 +61,7 @@ def _small_loss(pair: Pair) -> list[Claim]:
     agreement, sqnr = pair.agreement, float("inf") if pair.sqnr is None else pair.sqnr
     return [
         Claim(
-            f"{pair.name}: top-1 drop {_points(pair.top1)}",
+            f"{pair.name}: top-1 drop {points(pair.top1)}",
             f"at most {100 * MOST_DROP:g}",
             pair.top1.drop.value <= MOST_DROP,
         ),
@@ -74,12 +74,13 @@ def _small_loss(pair: Pair) -> list[Claim]:
     ]
 
 
-def _points(found: Paired) -> str:
+def points(found: Paired) -> str:
+    """A drop in points with its interval and McNemar's p."""
     drop = found.drop
     return f"{100 * drop.value:.2f} points ({100 * drop.low:.2f}..{100 * drop.high:.2f}, p = {found.p:.2g})"
 
 
-def _between(found: Comparison, name: str, other: str) -> Paired:
+def between(found: Comparison, name: str, other: str) -> Paired:
     """The drop from one network to another, neither of which need be the reference."""
     names = [variant.name for variant in found.variants]
     before, after = names.index(name), names.index(other)

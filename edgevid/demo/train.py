@@ -1,11 +1,12 @@
 """Train the demonstration's networks on generated clips: ``python -m edgevid.demo.train``.
 
-All are the same narrow MobileNetV2 over 8 frames of 48x48 pixels: with TSM's bidirectional
-shift of a quarter of the channels (Lin et al., ICCV 2019), without it, and with a quarter
-taken from the past alone (see `edgevid.demo.online`). They are trained alike: fresh clips in
-every step, first plain ones, then half of them easy and half difficult. The result depends
-on the seed and, through the order of floating-point sums, on the number of threads; each
-network takes about 9 minutes of one CPU core, the last one 12.
+All that are shipped are the same narrow MobileNetV2 over 8 frames of 48x48 pixels: with TSM's
+bidirectional shift of a quarter of the channels (Lin et al., ICCV 2019), without it, and with a
+quarter taken from the past alone (see `edgevid.demo.online`). They are trained alike, and so are
+those of `edgevid.demo.families`: fresh clips in every step, first plain ones, then half of them
+easy and half difficult. The result depends on the seed and, through the order of floating-point
+sums, on the number of threads; each of the shipped ones takes about 9 minutes of one CPU core, the
+last one 12.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import json
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,28 +27,18 @@ import numpy as np
 import torch
 
 from edgevid.contract import Normalization, Sampling
-from edgevid.demo.evaluate import normalized, report, segment_centres
-from edgevid.demo.hints import HINTS, hint_loss, hints
-from edgevid.demo.online import (
-    FRAME_INTERVAL,
-    earlier,
-    follow_report,
-    frame_loss,
-    in_a_row,
-    is_online,
-    shuffled,
-)
-from edgevid.models import NetworkConfig, ShiftConfig
-from edgevid.models.mobilenet_v2 import MobileNetV2
-from edgevid.models.network import VideoNetwork
-from edgevid.video.synthetic import MOTIONS, SPLITS, Scene, Split, draw_scene
+from edgevid.demo.evaluate import report
+from edgevid.demo.hints import HINTS, hint_loss
+from edgevid.demo.online import FRAME_INTERVAL, follow_report, frame_loss, in_a_row, is_online
+from edgevid.demo.training_clips import SIZE, Batch, Recipe, batches
+from edgevid.models import NetworkConfig, ShiftConfig, build
+from edgevid.models.network import VideoNetwork, VolumeNetwork
+from edgevid.video.synthetic import MOTIONS
 
 __all__ = ["NETWORKS", "RECIPES", "Recipe", "published_state", "save_checkpoint", "train"]
 
 SEGMENTS = 8
-SIZE = 48
 CHANNELS = (16, 8, 16, 24, 32, 48, 64, 96, 256)
-TRAINING_SEED = 20_240
 
 _TSM = NetworkConfig(
     backbone="mobilenet_v2",
@@ -64,48 +57,6 @@ NETWORKS: Mapping[str, NetworkConfig] = {
 }
 """The shipped networks by the name of their file."""
 
-
-WARM_UP = Split(
-    number=2,
-    travel=(0.4, 1.0),
-    contrast=(80.0, 120.0),
-    texture=(0.0, 0.0),
-    noise=(0.0, 4.0),
-    shake=(0.0, 0.0),
-    flicker=(0.0, 0.0),
-    hidden=(0.0, 0.0),
-    still=(0, 0),
-    roaming=(0, 0),
-)
-"""What training begins with: nothing but the sprite."""
-
-BROAD = replace(SPLITS["hard"], number=3)
-"""The difficult half of the clips that it goes on with; the other half is easy."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train.
-
-    Attributes:
-        steps: updates of the weights.
-        warm_up: of these, how many see clips of `WARM_UP` only.
-        batch: clips an update.
-        rate: highest learning rate; it rises for 30 steps and falls along a cosine to 0.
-        decay: weight decay of AdamW (Loshchilov and Hutter, ICLR 2019).
-        hint: weight of the hints' loss at the start; it falls to 0 (see `edgevid.demo.hints`).
-        seed: of the initial weights and of the clips.
-    """
-
-    steps: int = 2400
-    warm_up: int = 700
-    batch: int = 16
-    rate: float = 4e-3
-    decay: float = 0.01
-    hint: float = 0.5
-    seed: int = TRAINING_SEED
-
-
 RECIPES: Mapping[str, Recipe] = {
     "tsm": Recipe(),
     "tsn": Recipe(),
@@ -114,62 +65,91 @@ RECIPES: Mapping[str, Recipe] = {
 """Of the shipped networks."""
 
 
-def training_scenes(recipe: Recipe, step: int) -> list[Scene]:
-    """The scenes of one step, of one length from 24 to 32 frames."""
-    length = 24 + step % 9
-    scenes = []
-    for index in range(recipe.batch):
-        split = WARM_UP if step < recipe.warm_up else BROAD if index % 16 < 8 else SPLITS["easy"]
-        # Classes take turns with the index, so that each half holds all of them.
-        scenes.append(draw_scene(split, recipe.seed, step * recipe.batch + index, length=length, size=SIZE))
-    return scenes
-
-
 def train(config: NetworkConfig, recipe: Recipe, *, log: TextIO | None = None) -> VideoNetwork:
     """A trained network in evaluation mode.
 
     Args:
-        config: what to train; a MobileNetV2.
+        config: what to train, of any family; its classes are the motions.
         recipe: how.
         log: where a line of progress goes every 50 steps; nowhere by default.
     """
     torch.manual_seed(recipe.seed)
     online = is_online(config)
-    network = MobileNetV2(in_a_row(config) if online else config)
+    network = build(in_a_row(config) if online else config)
+    volumes = isinstance(network, VolumeNetwork)
     # Depthwise convolutions are faster on a CPU with the channels last.
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    hinter = torch.nn.Linear(config.widths[-1], HINTS)
+    layout = torch.channels_last_3d if volumes else torch.channels_last
+    network.to(memory_format=layout)  # type: ignore[call-overload]
+    # One vector of features tells of a frame, or of all frames of a volume.
+    hinter = torch.nn.Linear(_classifier(network).in_features, HINTS * (config.segments if volumes else 1))
     parameters = [*network.parameters(), *hinter.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=recipe.decay)
     progress = _Progress(recipe.steps, log)
-    for step in range(recipe.steps):
-        scenes = training_scenes(recipe, step)
-        if online:
-            scenes = shuffled(scenes, recipe.seed, step)
-        frames = segment_centres(scenes[0].length, config.segments)
-        clips = np.stack([scene.render(frames) for scene in scenes])
-        labels = torch.tensor([MOTIONS.index(scene.motion) for scene in scenes])
-        images = normalized(clips, Normalization()).flatten(0, 1)
-        features = network.avgpool(network.features(images)).flatten(1)
-        by_frame = network.classifier(network.dropout(features)).unflatten(0, (len(scenes), -1))
-        logits = by_frame.mean(1)
-        loss = torch.nn.functional.cross_entropy(logits, labels)
-        if online:
-            loss = (loss + frame_loss(by_frame, labels)) / 2
-        moments = earlier(frames) if online else frames
-        hinted = hint_loss(hinter(features), torch.from_numpy(hints(scenes, frames, moments)))
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * _rate_factor(step, recipe.steps)
-        optimizer.zero_grad()
-        total = loss + recipe.hint * (1 - step / recipe.steps) * hinted
-        total.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        progress.add(loss.item(), float((logits.argmax(1) == labels).float().mean()))
+    with closing(batches(config, recipe)) as coming:
+        for step, batch in enumerate(islice(coming, recipe.steps)):
+            with _features_of(network) as features:
+                answers = _answers(network, batch.clips)
+            logits = answers.mean(1)
+            loss = torch.nn.functional.cross_entropy(logits, batch.labels)
+            if online:
+                loss = (loss + frame_loss(answers, batch.labels)) / 2
+            hinted = hint_loss(hinter(features[0]).reshape(-1, HINTS), batch.hints)
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.rate * _rate_factor(step, recipe.steps)
+            optimizer.zero_grad()
+            total = loss + recipe.hint * (1 - step / recipe.steps) * hinted
+            total.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            progress.add(loss.item(), float((logits.argmax(1) == batch.labels).float().mean()))
+        if recipe.settling:
+            _settle(network, coming)
     if online:
-        trained = MobileNetV2(config)
+        trained = build(config)
         trained.load_state_dict(network.state_dict())
         return trained.eval()
     return network.eval()
+
+
+def _classifier(network: VideoNetwork) -> torch.nn.Linear:
+    """The last layer of all families."""
+    *_, last = (layer for layer in network.modules() if isinstance(layer, torch.nn.Linear))
+    return last
+
+
+@contextmanager
+def _features_of(network: VideoNetwork) -> Iterator[list[torch.Tensor]]:
+    """Takes what each run gives to the dropout in front of the classifier."""
+    seen: list[torch.Tensor] = []
+    dropout = network.get_submodule("dropout")
+    handle = dropout.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def _answers(network: VideoNetwork, clips: torch.Tensor) -> torch.Tensor:
+    """Logits ``[N, T, classes]`` of the frames of ``[N, T, 3, H, W]``; of volumes ``[N, 1, classes]``."""
+    if isinstance(network, VolumeNetwork):
+        answers: torch.Tensor = network(clips)[:, None]
+        return answers
+    # Of the online network several clips are one.
+    in_rows = clips.reshape(-1, network.config.segments, *clips.shape[2:])
+    return network.frame_logits(in_rows).reshape(*clips.shape[:2], -1)
+
+
+def _settle(network: VideoNetwork, shown: Iterable[Batch]) -> None:
+    """Batch norms take the mean statistics of whole batches, of the weights as they are now.
+
+    Those of the last ten steps, which they have, are few where a layer sees few pixels of a batch.
+    """
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d | torch.nn.BatchNorm3d):
+            layer.reset_running_stats()
+            layer.momentum = None  # the average of all that it sees
+    with torch.no_grad():
+        for batch in shown:
+            _answers(network, batch.clips)
 
 
 def _rate_factor(step: int, steps: int) -> float:

@@ -1,7 +1,8 @@
 """From a PyTorch network to the canonical ONNX graph.
 
-Ensures: batch norms folded into their convolutions, one ``edgevid::Shift`` a shift, static
-shapes (or a symbolic batch), no training operations, weights stored once.
+Ensures: batch norms folded into their convolutions, or where there is none into a product and a
+sum, one ``edgevid::Shift`` a shift, static shapes (or a symbolic batch), no training operations,
+weights stored once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ import torch
 from onnx_ir.passes import common as passes
 
 from edgevid.errors import GraphError
+from edgevid.graph.fold_batch_norms import fold_batch_norms
 from edgevid.graph.shift_op import DOMAIN, OPSET, SHIFT, attach_functions, shift_nodes, spec_attributes
+from edgevid.models.psn import fold_routing
 from edgevid.models.shift_module import Shift
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ def export(network: VideoNetwork, *, batch: int | None = 1) -> ir.Model:
         raise GraphError(f"a batch of {batch} clips", where="batch", fix="give a number from 1, or None")
     config = network.config
     traced = copy.deepcopy(network).eval()
+    fold_routing(traced)
     for module in traced.modules():
         if isinstance(module, Shift):
             module.forward = _symbolic(module)  # type: ignore[method-assign]
@@ -64,6 +68,7 @@ def export(network: VideoNetwork, *, batch: int | None = 1) -> ir.Model:
     if program is None:
         raise GraphError("PyTorch's exporter returned no graph")
     model = program.model
+    _fold(model)
     _check(model, expected=sum(not spec.is_identity for _, spec in network.shift_specs()))
     model.graph.name = config.backbone
     model.producer_name, model.producer_version = "edgevid", None
@@ -86,6 +91,13 @@ def _symbolic(module: Shift) -> Any:
         )
 
     return forward
+
+
+def _fold(model: ir.Model) -> None:
+    """PyTorch folds batch norms behind a convolution; those around a gate have none."""
+    if any(node.op_type == "BatchNormalization" for node in model.graph):
+        fold_batch_norms(model)
+        passes.RemoveUnusedNodesPass()(model)
 
 
 def _check(model: ir.Model, expected: int) -> None:

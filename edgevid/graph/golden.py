@@ -1,8 +1,9 @@
-"""Choose golden data that would notice a wrong shift.
+"""Choose golden data that would notice frames that are mixed wrongly.
 
 A clip on which the network answers the same with its shifts removed or reversed proves
-nothing. So candidates are tried, those on which both controls change the logits most are
-kept, and a network for which none is good enough is an error.
+nothing, nor one, where other layers mix frames, on which it answers the same when the clip
+runs backwards. So candidates are tried, those on which all controls change the logits most
+are kept, and a network for which none is good enough is an error.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ GOLDEN = 2
 RANDOM = 2
 SEED = 20190827
 AMPLE = 2.5
-"""No further candidates are tried once both controls are this many tolerances away."""
+"""No further candidates are tried once all controls are this many tolerances away."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,22 @@ class Golden:
         removed: smallest relative change over the golden clips when all shifts are removed;
             None without shifts.
         swapped: the same when all shifts are reversed.
+        reversed: the same when the clip runs backwards; None with shifts, and without anything
+            that mixes frames.
     """
 
     expectations: tuple[Expectation, ...]
-    removed: float | None
-    swapped: float | None
+    removed: float | None = None
+    swapped: float | None = None
+    reversed: float | None = None
 
 
 def choose_golden(
-    graph: ir.Model, open_reference: Callable[[ir.Model], Session], precision: Precision
+    graph: ir.Model,
+    open_reference: Callable[[ir.Model], Session],
+    precision: Precision,
+    *,
+    mixes_time: bool | None = False,
 ) -> Golden:
     """Run the canonical ``graph`` and its negative controls on candidate clips.
 
@@ -56,45 +64,56 @@ def choose_golden(
         graph: canonical, batch 1.
         open_reference: opens a canonical graph in the float reference.
         precision: whose tolerance the controls must exceed.
+        mixes_time: of a graph without shifts, something else in it mixes frames; None where
+            nothing says it, and the clips have to.
 
     Raises:
-        VerificationError: a wrong shift would stay within the tolerance.
+        VerificationError: a wrong shift, or a wrong order of frames, would stay within the tolerance.
     """
     tolerance = TOLERANCES[precision]
     shifted = any(not spec_of(node).is_identity for node in shift_nodes(graph))
-    tried: list[tuple[float, float, NDArray[Any], NDArray[np.float32]]] = []
+    tried: list[tuple[tuple[float, ...], NDArray[Any], NDArray[np.float32]]] = []
     with ExitStack() as stack:
         reference = stack.enter_context(open_reference(graph))
-        controls: list[Session] = []
+        controls: list[Callable[[NDArray[Any]], NDArray[np.float32]]] = []
         if shifted:
             changed = (
                 replace_specs(graph, change) for change in (ShiftSpec.without_moves, ShiftSpec.swapped)
             )
-            controls = [stack.enter_context(open_reference(control)) for control in changed]
+            controls = [stack.enter_context(open_reference(control)).run for control in changed]
+        elif mixes_time is not False:
+            controls = [lambda clip: reference.run(np.ascontiguousarray(clip[:, ::-1]))]
         for clip in candidate_clips(reference.input):
             right = reference.run(clip)
-            changes = [compare(right, control.run(clip)).max_relative for control in controls]
-            removed, swapped = changes or (np.inf, np.inf)
-            tried.append((removed, swapped, clip, right))
-            if sum(min(entry[:2]) > AMPLE * tolerance for entry in tried) == GOLDEN:
+            changes = tuple(compare(right, control(clip)).max_relative for control in controls)
+            tried.append((changes, clip, right))
+            telling = [min(effects, default=np.inf) for effects, *_ in tried]
+            if sum(effect > AMPLE * tolerance for effect in telling) == GOLDEN:
+                break
+            if not shifted and mixes_time is None and len(tried) == GOLDEN and max(telling) <= tolerance:
+                controls = []
+                tried = [((), clip, right) for _, clip, right in tried]
                 break
         random = random_clips(reference.input, RANDOM, SEED)
         random_logits = run_all(reference, random)
-    tried.sort(key=lambda entry: -min(entry[:2]))
+    tried.sort(key=lambda entry: -min(entry[0], default=np.inf))
     kept = tried[:GOLDEN]
-    removed, swapped = min(entry[0] for entry in kept), min(entry[1] for entry in kept)
-    for name, effect in (("removed", removed), ("swapped in direction", swapped)):
+    least = [min(effects) for effects in zip(*(effects for effects, *_ in kept), strict=True)]
+    names = ("with its shifts removed", "with its shifts swapped in direction")
+    for name, effect in zip(names if shifted else ("on the clip reversed in time",), least, strict=False):
         if effect <= tolerance:
             raise VerificationError(
-                f"no clip tells the network from itself with its shifts {name}: the logits change by "
+                f"no clip tells the network from itself {name}: the logits change by "
                 f"{effect:.1e}, and {precision} allows {tolerance:.0e}",
                 fix="check that the checkpoint is trained; --precision fp32 has the tightest tolerance",
             )
     expectations = (
-        Expectation("golden input", *(np.concatenate([entry[i] for entry in kept]) for i in (2, 3))),
+        Expectation("golden input", *(np.concatenate([entry[i] for entry in kept]) for i in (1, 2))),
         Expectation("random input", random, random_logits),
     )
-    return Golden(expectations, removed if shifted else None, swapped if shifted else None)
+    if shifted:
+        return Golden(expectations, removed=least[0], swapped=least[1])
+    return Golden(expectations, reversed=least[0] if least else None)
 
 
 def candidate_clips(spec: TensorSpec) -> Iterator[NDArray[Any]]:

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from edgevid.graph.shift_op import DOMAIN, SHIFT, attach_functions
 
-__all__ = ["shift_integers"]
+__all__ = ["has_one_scale", "shift_integers"]
 
 
 def shift_integers(model: ir.Model) -> None:
@@ -22,7 +22,7 @@ def shift_integers(model: ir.Model) -> None:
         if _is_shift(node) or (_is_maximum(node) and any(map(_is_shift, _users(node)))):
             value = node.inputs[0]
             restored = None if value is None else value.producer()
-            if restored is not None and _has_one_scale(restored):
+            if restored is not None and has_one_scale(restored):
                 _commute(model.graph, restored, node)
     attach_functions(model)
 
@@ -39,7 +39,8 @@ def _users(node: ir.Node) -> list[ir.Node]:
     return [use.node for use in node.outputs[0].uses()]
 
 
-def _has_one_scale(node: ir.Node) -> bool:
+def has_one_scale(node: ir.Node) -> bool:
+    """Whether it is a DequantizeLinear of one known scale for the whole tensor."""
     scale = node.inputs[1] if node.op_type == "DequantizeLinear" else None
     tensor = None if scale is None else ir.convenience.get_const_tensor(scale)
     return tensor is not None and tensor.size == 1

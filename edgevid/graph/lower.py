@@ -103,13 +103,17 @@ def lower_plain(model: ir.Model, name: str) -> ir.Model:
     """A copy of a graph without shifts in one of `PLAIN_FORMS`, which may have a layout in its name.
 
     Raises:
-        LoweringError: an unknown form, or one of the operations cannot be rewritten.
+        LoweringError: an unknown form, no frames to hold as volumes, or one of the operations cannot
+            be rewritten.
     """
     plain, form = model.clone(), form_of(name)
     if form not in PLAIN_FORMS:
         raise LoweringError(f"unknown form {name!r}", fix=f"one of {', '.join(PLAIN_FORMS)}")
     if form == "volume":
-        compute_clips_apart(plain, frames_to_volume(plain))
+        begins = frames_to_volume(plain)
+        if not begins:
+            raise LoweringError("there are no stacked frames that could be volumes", fix="take the form none")
+        compute_clips_apart(plain, begins)
         decimate_pointwise(plain)
         passes.ShapeInferencePass()(plain)
     return plain

@@ -112,6 +112,10 @@ class _Retiming:
         if behind:
             if node.op_type not in _AFFINE | _AFFINE_TOO:
                 raise _mixes(node, f"{node.op_type} behind the average over frames")
+            divides = node.op_type == "Div" and node.inputs[1] in self.axes
+            if divides or (node.op_type == "Mul" and len(inside) > 1):
+                # The mean of products is not the product of means.
+                raise _mixes(node, f"{node.op_type} by what depends on the clip, behind the average")
             self._averaged.update(node.outputs)
         follow = _FOLLOW.get((node.domain.removeprefix("ai.onnx"), node.op_type))
         if follow is None:

@@ -9,7 +9,7 @@ a clip; where they are not by themselves, gates say which steps those are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
@@ -17,7 +17,8 @@ from onnx_ir.passes import common as passes
 
 from edgevid.contract import Cache, Streaming
 from edgevid.errors import GraphError
-from edgevid.graph.integer_shifts import shift_integers
+from edgevid.graph.graph_hash import graph_hash
+from edgevid.graph.integer_shifts import has_one_scale, shift_integers
 from edgevid.graph.plain_shift import Writer
 from edgevid.graph.retime import per_frame, segments_of
 from edgevid.graph.shift_op import (
@@ -76,7 +77,7 @@ def stream_graph(model: ir.Model, *, lookahead: bool = False) -> StreamGraph:
     attach_functions(changed)
     if not shift_nodes(changed):
         changed.opset_imports.pop(DOMAIN, None)
-    return StreamGraph(changed, streaming)
+    return StreamGraph(changed, replace(streaming, network=graph_hash(changed)))
 
 
 class _Stream:
@@ -103,7 +104,8 @@ class _Stream:
         for index, value in enumerate(node.inputs):
             if value is not None and value in self.late and self.late[value] < latest:
                 write = self._writer(node, value, f"{node.name}.input{index}")
-                node.replace_input_with(index, self._before(write, value, latest - self.late[value]))
+                earlier = self._before(write, value, latest - self.late[value], waits=True)
+                node.replace_input_with(index, earlier)
                 self.graph.insert_before(node, write.steps.nodes)
         self.late.update(dict.fromkeys(node.outputs, latest))
 
@@ -123,8 +125,9 @@ class _Stream:
         ahead = max((-move.dt for move in spec.moves), default=0)
         ahead = max(ahead, 0)
         if ahead and not self.lookahead:
+            moves = ", ".join(map(str, spec.moves))
             raise GraphError(
-                f"the shift takes from {ahead} frame{'s' * (ahead > 1)} ahead: {spec}",
+                f"the shift takes from {ahead} frame{'s' * (ahead > 1)} ahead: {moves}",
                 where=node.name,
                 fix="give --lookahead, which answers later; or stream the offline bundle by --window",
             )
@@ -161,7 +164,7 @@ class _Stream:
         for start, stop, dt in _runs(spec, channels):
             lag = ahead + dt
             own = ahead if lag >= ahead else 0
-            source = self._before(write, value, own) if own else value
+            source = self._before(write, value, own, waits=True) if own else value
             piece = source
             if (start, stop) != (0, channels):
                 piece = write.slice(source, {1: (start, stop)})
@@ -171,13 +174,38 @@ class _Stream:
             pieces.append(self._before(write, piece, lag - own) if lag > own else piece)
         return pieces
 
-    def _before(self, write: Writer, value: ir.Value, lag: int) -> ir.Value:
-        """What ``value`` was ``lag`` steps before."""
-        if (value, lag) in self._earlier:
-            return self._earlier[value, lag]
+    def _before(
+        self, write: Writer, value: ir.Value, lag: int, *, waits: bool = False, zero: int | None = None
+    ) -> ir.Value:
+        """What ``value`` was ``lag`` steps before; ``zero`` is its zero point if not the writer's.
+
+        Of numbers that bytes stand for the bytes are kept, which other layers may have kept already.
+        """
+        if (value, lag) not in self._earlier:
+            restored = value.producer()
+            integers = restored.inputs[0] if restored is not None and has_one_scale(restored) else None
+            if restored is not None and integers is not None and integers in self.late:
+                kept = self._before(write, integers, lag, waits=waits, zero=_zero_of(restored))
+                parameters = [each for each in restored.inputs[1:] if each is not None]
+                earlier = write.op("DequantizeLinear", [kept, *parameters])
+                earlier.type, earlier.shape = value.type, value.shape
+            else:
+                earlier = self._cached(write, value, lag, write.zero if zero is None else zero, waits)
+            self._earlier[value, lag] = earlier
+            self.late[earlier] = self.late.get(value, 0) + lag
+        return self._earlier[value, lag]
+
+    def _cached(self, write: Writer, value: ir.Value, lag: int, zero: int, waits: bool) -> ir.Value:
         assert value.shape is not None
         assert value.dtype is not None
-        shape = (lag, *(int(size) for size in value.shape.numpy()[1:]))
+        first, *rest = (int(size) for size in value.shape.numpy())
+        if first != 1:
+            raise GraphError(
+                f"{value.name} {[first, *rest]} would be kept, and its first axis is not that of frames",
+                where=write.prefix,
+                fix="stream the offline bundle by a sliding window: edgevid stream --window",
+            )
+        shape = (lag, *rest)
         name = f"cache{len(self.caches)}"
         cache = ir.Value(name=name, type=ir.TensorType(value.dtype), shape=ir.Shape(shape))
         oldest, following = cache, value
@@ -192,9 +220,7 @@ class _Stream:
         self._inputs.append(cache)
         self._next.append(following)
         dtype = value.dtype.numpy().name
-        self.caches.append(Cache(name, f"{name}.next", shape, dtype, write.zero))
-        self._earlier[value, lag] = oldest
-        self.late[oldest] = self.late.get(value, 0) + lag
+        self.caches.append(Cache(name, f"{name}.next", shape, dtype, zero, waits))
         return oldest
 
     def _gated(self, write: Writer, piece: ir.Value, late: int) -> ir.Value:
@@ -247,7 +273,12 @@ def _with_channels(value: ir.Value, channels: int) -> ir.Shape:
 def _zero_point(value: ir.Value) -> int:
     """Of a tensor that is held back: what stands for zero where it is an integer one."""
     node = value.producer()
-    if node is None or node.op_type != "QuantizeLinear" or len(node.inputs) < 3 or node.inputs[2] is None:
+    return 0 if node is None or node.op_type != "QuantizeLinear" else _zero_of(node)
+
+
+def _zero_of(node: ir.Node) -> int:
+    """The zero point of a QuantizeLinear or DequantizeLinear."""
+    if len(node.inputs) < 3 or node.inputs[2] is None:
         return 0
     tensor = ir.convenience.get_const_tensor(node.inputs[2])
     return 0 if tensor is None else int(tensor.numpy().reshape(-1)[0])

@@ -31,8 +31,8 @@ def frames_to_volume(model: ir.Model) -> tuple[ir.Value, ...]:
     """Rewrite, in place, every region of ``model`` that works on the stacked frames of clips.
 
     A region begins at a Reshape from ``[N,T,C,H,W]`` to ``[N*T,C,H,W]`` and ends at the means
-    over rows and columns; in it stand convolutions, poolings, elementwise operations and
-    shifts.
+    over rows and columns; in it stand convolutions, poolings, elementwise operations, shifts,
+    and channels that are taken out or joined.
 
     Requires:
         Static shapes; constant convolution weights.
@@ -173,6 +173,26 @@ def _pooling(regions: _Regions, node: ir.Node) -> None:
     regions.follow(node)
 
 
+def _join(regions: _Regions, node: ir.Node) -> None:
+    """Along channels, the second axis of both forms."""
+    if node.attributes.get_int("axis", 0) not in (1, -3):
+        raise _refusal(node, "a Concat along another axis than the channels")
+    if any(value not in regions.segments for value in node.inputs):
+        raise _refusal(node, "a Concat with what is not computed from the same frames")
+    node.attributes["axis"] = ir.AttrInt64("axis", 1)
+    regions.follow(node)
+
+
+def _slice(regions: _Regions, node: ir.Node) -> None:
+    """Of channels alone."""
+    value = node.inputs[3] if len(node.inputs) > 3 else None
+    axes = None if value is None else ir.convenience.get_const_tensor(value)
+    if axes is None or axes.numpy().tolist() not in ([1], [-3]):
+        raise _refusal(node, "a Slice of another axis than the channels")
+    node.replace_input_with(3, regions.initializer(f"{node.name}.channels", np.array([1], np.int64)))
+    regions.follow(node)
+
+
 def _shift(regions: _Regions, node: ir.Node) -> None:
     spec = spec_of(node)
     regions.follow(node)
@@ -215,6 +235,8 @@ _FOLLOW: Mapping[str, Callable[[_Regions, ir.Node], None]] = MappingProxyType(
         "Conv": _convolution,
         "MaxPool": _pooling,
         "AveragePool": _pooling,
+        "Concat": _join,
+        "Slice": _slice,
         "ReduceMean": _spatial_mean,
         "GlobalAveragePool": _spatial_mean,
         f"{DOMAIN}::{SHIFT}": _shift,

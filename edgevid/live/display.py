@@ -50,6 +50,9 @@ class Display(Protocol):
     def show(self, moment: Moment) -> None:
         """One more answer."""
 
+    def wait(self) -> None:
+        """No frame came for a moment; `Counts.away` says if the source is away."""
+
     def summary(self) -> None:
         """The end, after the block."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from math import inf
 from pathlib import Path
 from threading import Event
 
@@ -14,10 +15,10 @@ from edgevid.errors import ConfigError
 from edgevid.live.files import USUAL_RATE, folder_frames, video_frames
 from edgevid.live.frame import Counts, TimedFrame
 from edgevid.live.live_source import Opener, live_frames
-from edgevid.live.newest import newest
+from edgevid.live.newest import PATIENCE, newest
 from edgevid.live.openers import open_camera, open_rtsp, without_password
 from edgevid.live.pace import paced
-from edgevid.live.resample import resampled
+from edgevid.live.resample import LONGEST_GAP, resampled
 from edgevid.video.entries import is_folder
 from edgevid.video.frames import FrameFolder
 
@@ -37,6 +38,7 @@ class Source:
         read: begins to read them.
         counts: what became of them.
         stopped: ends reading when it is set.
+        longest_gap: seconds from frame to frame of one sequence.
     """
 
     name: str
@@ -44,13 +46,21 @@ class Source:
     read: Callable[[], Iterator[TimedFrame]]
     counts: Counts
     stopped: Event
+    longest_gap: float = LONGEST_GAP
 
-    def frames(self, interval: float | None = None, *, realtime: bool = False) -> Iterator[TimedFrame]:
+    def frames(
+        self,
+        interval: float | None = None,
+        *,
+        realtime: bool = False,
+        waiting: Callable[[], None] | None = None,
+    ) -> Iterator[TimedFrame]:
         """The frames that a network is to see.
 
         Args:
             interval: seconds between them; every frame of the source if None.
             realtime: a file too goes on whether or not the network keeps up.
+            waiting: is called now and then while a source that does not wait itself gives no frame.
 
         Raises:
             VideoError: the source cannot be read.
@@ -58,9 +68,9 @@ class Source:
         frames = self.read()
         if realtime and not self.live:
             frames = paced(frames, self.stopped)
-        groups = resampled(frames, interval)
+        groups = resampled(frames, interval, self.longest_gap)
         if self.live or realtime:
-            return newest(groups, self.counts, self.stopped)
+            return newest(groups, self.counts, self.stopped, waiting, patience=PATIENCE if self.live else inf)
         return chain.from_iterable(groups)
 
 
@@ -100,8 +110,9 @@ def find_source(
     path = Path(word)
     if frame_template is not None and is_folder(path):
         folder = FrameFolder.open(path, frame_template)
-        read = partial(folder_frames, folder, rate or USUAL_RATE, counts)
-        return Source(word, False, read, counts, stopped)
+        rate = rate or USUAL_RATE
+        read = partial(folder_frames, folder, rate, counts)
+        return Source(word, False, read, counts, stopped, max(LONGEST_GAP, 2 / rate))
     return Source(word, False, partial(video_frames, path, counts), counts, stopped)
 
 

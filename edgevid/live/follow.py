@@ -32,6 +32,7 @@ class Moment:
         probabilities: ``[classes]``, after smoothing.
         seconds: of the network, for the answer alone.
         smoothing: its state in words; empty without.
+        resumed: the first of a new sequence, which begins when the source was away.
     """
 
     time: float | None
@@ -40,6 +41,7 @@ class Moment:
     probabilities: NDArray[np.float64]
     seconds: float
     smoothing: str
+    resumed: bool = False
 
 
 def follow(
@@ -68,14 +70,16 @@ def follow(
     Raises:
         EdgevidError: of the source or the network.
     """
-    central = replace(sampling, crops=1)
+    central, resumed = replace(sampling, crops=1), False
 
     def moments(answers: list[Prediction], seconds: float) -> Iterator[Moment]:
+        nonlocal resumed
         for answer in answers:
             tally.answers += 1
             smooth = smoothing.add(answer.probabilities)
+            first, resumed = resumed, False
             yield Moment(
-                answer.time, answer.number, smooth.label, smooth.probabilities, seconds, smooth.state
+                answer.time, answer.number, smooth.label, smooth.probabilities, seconds, smooth.state, first
             )
 
     def last() -> Iterator[Moment]:
@@ -90,6 +94,7 @@ def follow(
             yield from last()
             recognizer.restart()
             smoothing.reset()
+            resumed = True
         began = tally.clock()
         resized = replace(frame, pixels=transform_frame(frame.pixels, central)[0])
         ready = tally.clock()

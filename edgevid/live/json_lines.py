@@ -19,10 +19,11 @@ class JsonLines:
 
     def __init__(self, shown: Shown) -> None:
         self._shown = shown
+        self._away = ""
 
     def show(self, moment: Moment) -> None:
         """One answer; counts are those up to now."""
-        counts = self._shown.tally.counts
+        counts, self._away = self._shown.tally.counts, ""
         self._print(
             {
                 "time": moment.time,
@@ -37,10 +38,18 @@ class JsonLines:
                 "dropped": counts.dropped,
                 "skipped": counts.skipped,
                 "reopened": counts.reopened,
+                "resumed": moment.resumed,
                 "smoothing": moment.smoothing or None,
                 "simulated": self._shown.simulated,
             }
         )
+
+    def wait(self) -> None:
+        """An event if the source went away; the first answer of what comes then says ``resumed``."""
+        away = self._shown.tally.counts.away
+        if away and not self._away:
+            self._print({"event": "away", "why": away})
+        self._away = away
 
     def summary(self) -> None:
         """An object with the single key ``summary``."""

@@ -19,9 +19,11 @@ class Lines:
     def __init__(self, shown: Shown) -> None:
         self._shown = shown
         self._label: int | None = None
+        self._away = ""
 
     def show(self, moment: Moment) -> None:
         """A line if the label is a new one."""
+        self._away = ""
         if moment.label == self._label:
             return
         self._label = moment.label
@@ -29,6 +31,13 @@ class Lines:
         smoothing = f"  ({moment.smoothing})" if moment.smoothing else ""
         share = moment.probabilities[moment.label]
         print(f"{time}  {share:6.1%}  {self._shown.name(moment.label)}{smoothing}", flush=True)
+
+    def wait(self) -> None:
+        """A line if the source went away."""
+        away = self._shown.tally.counts.away
+        if away and not self._away:
+            print(f"the source is away: {away}", flush=True)
+        self._away = away
 
     def summary(self) -> None:
         """Counts and times."""

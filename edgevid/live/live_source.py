@@ -18,6 +18,9 @@ Opener = Callable[[], AbstractContextManager[Iterable[Decoded]]]
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 """Seconds until a source is opened again; they double with every failure."""
 
+MOST_BACK = 1.0
+"""Seconds by which time stamps go back for other reasons than a clock that is set."""
+
 
 def live_frames(
     open_source: Opener,
@@ -43,7 +46,7 @@ def live_frames(
         VideoError: the source cannot be opened at first, or ends before its first frame.
     """
     wait = wait or stopped.wait
-    times = _Times(clock)
+    times = _Times(clock, counts.warnings)
     number, pause = 0, SHORTEST_PAUSE
     while True:
         away = counts.frames > 0
@@ -78,10 +81,12 @@ def live_frames(
 
 
 class _Times:
-    """Seconds since the first frame of all, never going back."""
+    """Seconds since the first frame of all, never going back; a clock that was set back is told once."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], warnings: list[str]) -> None:
         self._clock = clock
+        self._warnings = warnings
+        self._told = False
         self._start: float | None = None
         self._offset: float | None = None
         self._last = 0.0
@@ -96,6 +101,12 @@ class _Times:
         if self._start is None:
             self._start = now
         now -= self._start
+        if stamp is not None and self._offset is not None and stamp + self._offset < self._last - MOST_BACK:
+            # Time would stand still until the clock is there again.
+            self._offset = None
+            if not self._told:
+                self._warnings.append("the source's clock was set back; times go on from where they were")
+            self._told = True
         if stamp is not None and self._offset is None:
             self._offset = max(now, self._last) - stamp
         time = now if stamp is None or self._offset is None else stamp + self._offset

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from math import inf
 from threading import Condition, Event, Thread
+from time import monotonic
 
 from edgevid.live.frame import Counts, TimedFrame
 
-__all__ = ["newest"]
+__all__ = ["PATIENCE", "newest"]
+
+PATIENCE = 10.0
+"""Seconds without a frame after which a source that goes on counts as away: reading may hang for ever."""
 
 _THREAD_NAME = "edgevid-source"
 _LOOK = 0.1  # seconds between looks at whether to stop
 _LEAVE = 2.0  # seconds that the reading thread has to close its source
 
 
-def newest(groups: Iterable[list[TimedFrame]], counts: Counts, stopped: Event) -> Iterator[TimedFrame]:
+def newest(
+    groups: Iterable[list[TimedFrame]],
+    counts: Counts,
+    stopped: Event,
+    waiting: Callable[[], None] | None = None,
+    *,
+    patience: float = inf,
+) -> Iterator[TimedFrame]:
     """The frames of the newest group, read by a thread of its own; groups that wait too long are dropped.
 
     ``stopped`` ends it, and is set when nobody asks for frames any more.
+
+    Args:
+        groups: those of one arrival together.
+        counts: kept up to date.
+        stopped: see above.
+        waiting: is called, in the caller's thread, each time that no group is there yet.
+        patience: seconds without a frame of the source after which the source counts as away.
 
     Raises:
         EdgevidError: what reading raised, after the frames that came before.
@@ -26,12 +45,21 @@ def newest(groups: Iterable[list[TimedFrame]], counts: Counts, stopped: Event) -
     slot = _Slot(counts)
     thread = Thread(target=_read, args=(groups, slot, stopped), name=_THREAD_NAME, daemon=True)
     thread.start()
+    came, since = counts.frames, monotonic()
     try:
         while not stopped.is_set():
             group = slot.take(_LOOK)
             if group is None:
                 break
-            yield from group
+            if group:
+                yield from group
+                continue
+            if counts.frames > came:
+                came, since = counts.frames, monotonic()
+            if monotonic() - since > patience and not counts.away:
+                counts.away = f"no frame for {patience:g} seconds"
+            if waiting is not None:
+                waiting()
         slot.raise_failure()
     finally:
         stopped.set()

@@ -16,7 +16,9 @@ ROUNDING = 0.001
 """Seconds; containers round time stamps to that. A frame so little before a multiple is taken at once."""
 
 
-def resampled(frames: Iterable[TimedFrame], interval: float | None) -> Iterator[list[TimedFrame]]:
+def resampled(
+    frames: Iterable[TimedFrame], interval: float | None, longest_gap: float = LONGEST_GAP
+) -> Iterator[list[TimedFrame]]:
     """The frames that are due with each frame of the source: those nearest to each multiple of ``interval``.
 
     Of two frames equally near it is the earlier. A frame is repeated where the source is slower than the
@@ -25,6 +27,7 @@ def resampled(frames: Iterable[TimedFrame], interval: float | None) -> Iterator[
     Args:
         frames: with times that do not go back.
         interval: seconds; every frame counts once if None.
+        longest_gap: seconds without a frame after which a new sequence begins; at least two intervals.
 
     Returns:
         Groups, none of them empty, so that whoever drops frames drops all of one arrival.
@@ -32,9 +35,9 @@ def resampled(frames: Iterable[TimedFrame], interval: float | None) -> Iterator[
     if interval is None:
         yield from ([frame] for frame in frames)
         return
-    grid = _Grid(interval)
+    grid, longest_gap = _Grid(interval), max(longest_gap, 2 * interval)
     for frame in frames:
-        gap = grid.gap(frame)
+        gap = grid.since_last(frame) > longest_gap
         if frame.resumed or gap:
             if rest := grid.end():
                 yield rest
@@ -56,9 +59,9 @@ class _Grid:
         self._last: TimedFrame | None = None
         self._given = True
 
-    def gap(self, frame: TimedFrame) -> bool:
-        """Whether ``frame`` comes too late to go on with."""
-        return self._last is not None and frame.time - self._last.time > LONGEST_GAP
+    def since_last(self, frame: TimedFrame) -> float:
+        """Seconds from the frame before; 0 for the first."""
+        return 0.0 if self._last is None else frame.time - self._last.time
 
     def add(self, frame: TimedFrame) -> list[TimedFrame]:
         """What is due now that ``frame`` came."""

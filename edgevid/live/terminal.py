@@ -38,6 +38,9 @@ class TerminalView:
         """The next time that it is redrawn."""
         self._moment = moment
 
+    def wait(self) -> None:
+        """It is redrawn all the same."""
+
     def summary(self) -> None:
         """Counts and times."""
         for line in summary_lines(self._shown):

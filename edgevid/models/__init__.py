@@ -25,6 +25,26 @@ def build(config: NetworkConfig) -> VideoNetwork:
         from edgevid.models.mobilenet_v2 import MobileNetV2
 
         return MobileNetV2(config)
+    if config.backbone == "bn_inception":
+        from edgevid.models.bn_inception import BNInception
+
+        return BNInception(config)
+    if config.backbone == "inception_v3":
+        from edgevid.models.inception_v3 import InceptionV3
+
+        return InceptionV3(config)
+    if config.backbone == "inception_v1":
+        from edgevid.models.inception_v1 import InceptionV1
+
+        return InceptionV1(config)
+    if config.backbone == "eco_bn_inception":
+        from edgevid.models.eco import ECO
+
+        return ECO(config)
+    if config.inflation is not None:
+        from edgevid.models.inflated_resnet import InflatedResNet
+
+        return InflatedResNet(config)
     from edgevid.models.resnet import ResNet
 
     return ResNet(config)

@@ -6,29 +6,36 @@ A configuration is plain data: frozen, validated, and written to a bundle's mani
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    PlainSerializer,
-    ValidationError,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic_core import core_schema
+from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from edgevid.errors import ConfigError
-from edgevid.shift import Direction, First, Move, Rounding, ShiftSpec
+from edgevid.models.attention_config import AttentionConfig
+from edgevid.models.frozen import Frozen
+from edgevid.models.gate_config import GateConfig
+from edgevid.models.inflation_config import InflationConfig
+from edgevid.models.proportion import Proportion
+from edgevid.models.shift_config import Placement, ShiftConfig
+from edgevid.models.synthesis_config import SynthesisConfig
+from edgevid.models.volume_config import VolumeConfig
+from edgevid.shift import First
 
 __all__ = ["BackboneName", "NetworkConfig", "Placement", "Proportion", "ShiftConfig"]
 
-BackboneName = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet_v2"]
-Placement = Literal["residual", "inplace"]
+BackboneName = Literal[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "mobilenet_v2",
+    "bn_inception",
+    "eco_bn_inception",
+    "inception_v3",
+    "inception_v1",
+]
 
 RESNET_BLOCKS: dict[str, tuple[int, ...]] = {
     "resnet18": (2, 2, 2, 2),
@@ -46,116 +53,43 @@ MOBILENET_V2_BLOCKS = (1, 2, 3, 4, 3, 3, 1)
 MOBILENET_V2_CHANNELS = (32, 16, 24, 32, 64, 96, 160, 320, 1280)
 """Stem, seven stages, last 1x1 convolution (Sandler et al., CVPR 2018, table 2)."""
 
-
-class _Exact:
-    """Teaches pydantic a `Fraction` that is read from 1/4, 0.25 or "1/4" and written as 1/4."""
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
-        return core_schema.is_instance_schema(Fraction)
-
-
-def _fraction(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float, Fraction)):
-        raise ConfigError(f"the proportion is {value!r}, not a number", fix="give 0 to 1, such as 1/4")
-    try:
-        exact = Fraction(value).limit_denominator(10**6)
-    except (ValueError, OverflowError, ZeroDivisionError) as error:
-        raise ConfigError(
-            f"the proportion is {value!r}, not a number", fix="give 0 to 1, such as 1/4"
-        ) from error
-    if not 0 <= exact <= 1:
-        raise ConfigError(
-            f"the proportion is {value}, outside 0 to 1",
-            fix="give the share of all channels that move: a published shift_div of 8 is 1/4",
-        )
-    return exact
+MIXERS: dict[str, tuple[str, ...]] = {
+    "bn_inception": ("gate",),
+    "eco_bn_inception": (),
+    "inception_v3": ("gate",),
+    "inception_v1": ("volumes",),
+    "mobilenet_v2": ("shift",),
+}
+_IN_RESNETS = ("shift", "synthesis", "inflation")
+"""What may mix the frames of a backbone, as published. Each has a property ``mixes_time``."""
 
 
-Proportion = Annotated[
-    Fraction,
-    _Exact,
-    BeforeValidator(_fraction),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["1/4"]}),
-]
+_SMALLEST = 17
+"""Pixels of which two rows are left in a ResNet's third stage."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class NetworkConfig(Frozen):
+    """A 2D network over the frames of a clip with average consensus, or one over volumes.
 
-    @model_validator(mode="wrap")
-    @classmethod
-    def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Turn pydantic's report into one `ConfigError` that names every field at fault."""
-        try:
-            return handler(data)
-        except ValidationError as error:
-            faults = [
-                f"{'.'.join(map(str, fault['loc'])) or cls.__name__}: {fault['msg']}"
-                for fault in error.errors(include_url=False, include_context=False)
-            ]
-            known = ", ".join(cls.model_fields)
-            raise ConfigError("; ".join(faults), where=cls.__name__, fix=f"the fields are {known}") from error
-
-
-class ShiftConfig(_Frozen):
-    """How the shift of TSM stands in a network (Lin et al., ICCV 2019, sections 3.2 to 4.1).
-
-    Attributes:
-        proportion: p, the share of all channels that move; 0 means that none does. MIT's
-            ``shift_div`` is ``2 / p`` for the bidirectional and ``1 / p`` for the
-            uni-directional shift.
-        placement: ``residual`` shifts inside the residual branch, before the first
-            convolution; ``inplace`` before the whole block, shortcut included (figure 3).
-        direction: ``unidirectional`` takes from the past only.
-        first: what the first fold takes; the published code takes the ``future``.
-        rounding: see `edgevid.shift.ShiftSpec.tsm`.
-        every: every n-th block of a stage is shifted. ``None`` follows the published code,
-            see `NetworkConfig.shift_every`.
-        repeats: how often the shift is applied on end. Checkpoints written by a doubly
-            initialized mmaction2 backbone hold it twice, which moves by two frames.
-    """
-
-    proportion: Proportion = Fraction(1, 4)
-    placement: Placement = "residual"
-    direction: Direction = "bidirectional"
-    first: First = "future"
-    rounding: Rounding = "fold"
-    every: int | None = Field(default=None, ge=1)
-    repeats: int = Field(default=1, ge=1)
-
-    def spec(self, channels: int, segments: int) -> ShiftSpec:
-        """The shift of a tensor with ``channels`` channels.
-
-        Raises:
-            ShiftError: the proportion moves no channel.
-        """
-        once = ShiftSpec.tsm(
-            channels,
-            segments,
-            self.proportion,
-            direction=self.direction,
-            first=self.first,
-            rounding=self.rounding,
-        )
-        # Zero-filled steps add up: n shifts by one frame are one shift by n frames.
-        moves = tuple(Move(move.start, move.stop, move.dt * self.repeats) for move in once.moves)
-        return ShiftSpec(segments, moves)
-
-
-class NetworkConfig(_Frozen):
-    """A 2D network over the frames of a clip with average consensus, with or without a shift.
+    At most one of ``shift``, ``gate``, ``volumes``, ``synthesis`` and ``inflation`` mixes
+    frames; without any of them the network is the 2D baseline (TSN), but for ECO, which is
+    BN-Inception with a 3D ResNet-18.
 
     Attributes:
         backbone: the family and depth.
         classes: length of the logits.
         segments: T, frames a clip.
         size: height and width of a frame in pixels.
-        shift: ``None`` for the 2D baseline (TSN).
+        shift: of TSM or STSM, in a ResNet or MobileNetV2.
+        gate: the gate-shift of GSM, in BN-Inception or Inception-V3.
+        volumes: which layers of Inception-V1 reach over time (I3D, S3D, S3D-G).
+        synthesis: the perceptron synthesis of PSN behind the stages of a ResNet.
+        inflation: which layers of a ResNet reach over time (I3D, Temporal-1D).
+        attention: non-local blocks in ResNet-50, beside a shift or an inflation or alone.
         blocks: blocks a stage, 4 for a ResNet, 7 for MobileNetV2; ``None`` is the standard.
         channels: widths, for a ResNet the stem and the inner width of 4 stages, for
             MobileNetV2 the stem, 7 stages and the last convolution; ``None`` is the standard.
+        width: multiplies all channels of an Inception, see `scaled`.
         expansion: of MobileNetV2's inverted residuals from the second stage on.
         dropout: before the classifier, inert outside training.
 
@@ -168,21 +102,22 @@ class NetworkConfig(_Frozen):
     segments: int = Field(default=8, ge=1, le=1024)
     size: int = Field(default=224, ge=1, le=4096)
     shift: ShiftConfig | None = None
+    gate: GateConfig | None = None
+    volumes: VolumeConfig | None = None
+    synthesis: SynthesisConfig | None = None
+    inflation: InflationConfig | None = None
+    attention: AttentionConfig | None = None
     blocks: tuple[Annotated[int, Field(ge=1)], ...] | None = None
     channels: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    width: Proportion = Fraction(1)
     expansion: int = Field(default=6, ge=2)
     dropout: float = Field(default=0.5, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        stages, widths = (7, 9) if self.is_mobilenet else (4, 5)
-        for name, value, length in (("blocks", self.blocks, stages), ("channels", self.channels, widths)):
-            if value is not None and len(value) != length:
-                raise ConfigError(
-                    f"{len(value)} {name} for {self.backbone}",
-                    where=name,
-                    fix=f"give {length}: {self._meaning(name)}",
-                )
+        self._check_mixing()
+        self._check_sizes()
+        self._check_attention()
         if self.is_mobilenet and self.shift is not None:
             if self.shift.placement == "inplace":
                 raise ConfigError(
@@ -204,6 +139,63 @@ class NetworkConfig(_Frozen):
             )
         return self
 
+    def _check_mixing(self) -> None:
+        allowed = MIXERS.get(self.backbone, _IN_RESNETS)
+        given = [name for name in ("gate", "volumes", *_IN_RESNETS) if getattr(self, name) is not None]
+        for name in given:
+            if name not in allowed:
+                raise ConfigError(
+                    f"a {self.backbone} with {name}",
+                    where=name,
+                    fix=f"leave it out: published are {' and '.join(allowed) or 'none'}",
+                )
+        if len(given) > 1:
+            raise ConfigError(
+                f"frames are mixed by {' and by '.join(given)}", where=given[1], fix="give one of them"
+            )
+        for name in given:
+            if name in ("synthesis", "inflation") and self.backbone in ("resnet18", "resnet34"):
+                raise ConfigError(f"a {self.backbone} with {name}", where=name, fix="take resnet50 or deeper")
+
+    def _check_attention(self) -> None:
+        if self.attention is None:
+            return
+        if self.backbone != "resnet50" or self.synthesis is not None:
+            beside = "" if self.synthesis is None else " and synthesis"
+            raise ConfigError(
+                f"a {self.backbone} with attention{beside}",
+                where="attention",
+                fix="take resnet50 with a shift, an inflation or neither: no other is published",
+            )
+        if self.size < _SMALLEST:
+            raise ConfigError(
+                f"attention on frames of {self.size} pixels",
+                where="size",
+                fix=f"give {_SMALLEST} or more: its maxima of 2x2 need as many positions in the third stage",
+            )
+
+    def _check_sizes(self) -> None:
+        stages, widths = (7, 9) if self.is_mobilenet else (4, 5)
+        for name, value, length in (("blocks", self.blocks, stages), ("channels", self.channels, widths)):
+            if value is not None and self.is_inception:
+                raise ConfigError(
+                    f"{name} for {self.backbone}", where=name, fix="scale an Inception by its width"
+                )
+            if value is not None and len(value) != length:
+                raise ConfigError(
+                    f"{len(value)} {name} for {self.backbone}",
+                    where=name,
+                    fix=f"give {length}: {self._meaning(name)}",
+                )
+        if self.inflation is not None:
+            self.inflation.check(self.stage_blocks)
+        if not self.is_inception and self.width != 1:
+            raise ConfigError(
+                f"a width of {self.width} for {self.backbone}",
+                where="width",
+                fix="give its channels: the width belongs to the Inceptions",
+            )
+
     def _meaning(self, name: str) -> str:
         if name == "blocks":
             return "one number a stage"
@@ -211,27 +203,44 @@ class NetworkConfig(_Frozen):
 
     @property
     def is_mobilenet(self) -> bool:
-        """The backbone is a MobileNetV2 rather than a ResNet."""
+        """The backbone is a MobileNetV2."""
         return self.backbone == "mobilenet_v2"
 
     @property
+    def is_inception(self) -> bool:
+        """The backbone is an Inception."""
+        return "inception" in self.backbone
+
+    @property
     def stage_blocks(self) -> tuple[int, ...]:
-        """Blocks a stage, the standard ones filled in."""
+        """Blocks a stage, the standard ones filled in; none for an Inception."""
         if self.blocks is not None:
             return self.blocks
-        return MOBILENET_V2_BLOCKS if self.is_mobilenet else RESNET_BLOCKS[self.backbone]
+        return MOBILENET_V2_BLOCKS if self.is_mobilenet else RESNET_BLOCKS.get(self.backbone, ())
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """`channels`, the standard ones filled in."""
+        """`channels`, the standard ones filled in; none for an Inception."""
         if self.channels is not None:
             return self.channels
+        if self.is_inception:
+            return ()
         return MOBILENET_V2_CHANNELS if self.is_mobilenet else RESNET_CHANNELS
+
+    def scaled(self, channels: int) -> int:
+        """Channels of an Inception's layer: times ``width``, rounded to a multiple of 4, at least 4."""
+        return channels if self.width == 1 else max(4, 4 * round(channels * self.width / 4))
 
     @property
     def has_shift(self) -> bool:
-        """Some channel moves between frames."""
+        """Some channel is moved by ``shift``, be it between frames or in space."""
         return self.shift is not None and self.shift.proportion > 0
+
+    @property
+    def mixes_time(self) -> bool:
+        """The order of the frames matters to the answer."""
+        mixer = self.shift or self.gate or self.volumes or self.synthesis or self.inflation
+        return self.backbone == "eco_bn_inception" or (mixer is not None and mixer.mixes_time)
 
     @property
     def shift_every(self) -> int:
@@ -247,11 +256,11 @@ class NetworkConfig(_Frozen):
         return 2 if self.shift.placement == "residual" and self.stage_blocks[2] >= 23 else 1
 
     def without_shift(self) -> NetworkConfig:
-        """The same network without temporal mixing: a negative control."""
+        """The same network without its shift: a negative control."""
         return self.model_copy(update={"shift": None})
 
     def with_swapped_shift(self) -> NetworkConfig:
-        """The same network with every shift reversed in time: a negative control.
+        """The same network with every shift reversed: a negative control.
 
         Raises:
             ConfigError: there is no shift, or it is uni-directional and has no order to swap.

@@ -1,4 +1,4 @@
-"""ResNet-18 to 152 over frames, with TSM's shift; keys named as torchvision publishes them.
+"""ResNet-18 to 152 over frames, with a shift, non-local blocks or PSN's synthesis; torchvision's keys.
 
 He et al., CVPR 2016, table 1, with the stride in the 3x3 convolution of a bottleneck.
 """
@@ -12,13 +12,15 @@ from torch import nn
 
 from edgevid.models.config import NetworkConfig
 from edgevid.models.network import VideoNetwork, initialize
+from edgevid.models.non_local import NonLocal
+from edgevid.models.psn import Synthesizer
 from edgevid.models.shift_module import shift_layer
 
 __all__ = ["BasicBlock", "Bottleneck", "ResNet"]
 
 
 class _Block(nn.Module):
-    """What both kinds of residual blocks share: the shortcut and the place of the shift."""
+    """What both kinds of residual blocks share: the shortcut, the places of a shift and of attention."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -30,6 +32,7 @@ class _Block(nn.Module):
         )
         self.shift_block: nn.Module = nn.Identity()
         self.shift_branch: nn.Module = nn.Identity()
+        self.attention: nn.Module = nn.Identity()
 
     @abstractmethod
     def branch(self, frames: torch.Tensor) -> torch.Tensor:
@@ -38,7 +41,7 @@ class _Block(nn.Module):
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         frames = self.shift_block(frames)
         shortcut = frames if self.downsample is None else self.downsample(frames)
-        total: torch.Tensor = self.relu(self.branch(self.shift_branch(frames)) + shortcut)
+        total: torch.Tensor = self.attention(self.relu(self.branch(self.shift_branch(frames)) + shortcut))
         return total
 
 
@@ -82,7 +85,14 @@ class Bottleneck(_Block):
 
 
 class ResNet(VideoNetwork):
-    """A ResNet over frames. State-dict keys: ``conv1, bn1, layer1.0.conv1, ..., fc``."""
+    """A ResNet over frames. State-dict keys: ``conv1, bn1, layer1.0.conv1, ..., fc``.
+
+    PSN adds ``synthesis.0`` to ``synthesis.3``, one in front of each stage; non-local blocks add
+    ``layer2.0.attention`` and so on.
+
+    Raises:
+        ConfigError: too few channels for the groups of a synthesis.
+    """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config)
@@ -93,14 +103,18 @@ class ResNet(VideoNetwork):
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         stages, inputs = [], stem
+        self.synthesis = nn.ModuleList()
         for stage, (width, count) in enumerate(zip(widths, config.stage_blocks, strict=True), start=1):
+            self.synthesis.append(_synthesizer(config, inputs))
             blocks = []
             for index in range(count):
                 unit = block(inputs, width, stride=2 if stage > 1 and index == 0 else 1)
                 if index % config.shift_every == 0:
                     _place_shift(unit, config, inputs, f"layer{stage}.{index}")
-                blocks.append(unit)
                 inputs = width * block.expansion
+                if config.attention is not None and config.attention.stands_behind(stage, index):
+                    unit.attention = NonLocal(inputs, config.attention, config.segments)
+                blocks.append(unit)
             stages.append(nn.Sequential(*blocks))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.avgpool = nn.AdaptiveAvgPool2d(1)
@@ -111,8 +125,9 @@ class ResNet(VideoNetwork):
     def classify(self, images: torch.Tensor) -> torch.Tensor:
         """Logits ``[N*T, classes]`` of normalized images ``[N*T, 3, H, W]``."""
         frames = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            frames = stage(frames)
+        stages = (self.layer1, self.layer2, self.layer3, self.layer4)
+        for synthesizer, stage in zip(self.synthesis, stages, strict=True):
+            frames = stage(synthesizer(frames))
         logits: torch.Tensor = self.fc(self.dropout(self.avgpool(frames).flatten(1)))
         return logits
 
@@ -123,3 +138,9 @@ def _place_shift(block: _Block, config: NetworkConfig, channels: int, where: str
         block.shift_block = layer
     else:
         block.shift_branch = layer
+
+
+def _synthesizer(config: NetworkConfig, channels: int) -> nn.Module:
+    if config.synthesis is None:
+        return nn.Identity()
+    return Synthesizer(config.synthesis, channels, config.segments)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgevid.bench.protocol import Progress, ProgressEvent
+from edgevid.bench.report.overhead import Point, Role
 from edgevid.contract import Artifact, Capability, Device, RunSettings, Tuning
 from edgevid.errors import BenchmarkError, EdgevidError, LoweringError
-from edgevid.overhead.record import CurveId, Point, Rejected, Role
+from edgevid.overhead.record import CurveId, Rejected
 from edgevid.overhead.sweep import Sweep
 
 if TYPE_CHECKING:

@@ -14,14 +14,14 @@ from edgevid.bench.compare import conclude
 from edgevid.bench.factory import Factory
 from edgevid.bench.processes import measure_in_process
 from edgevid.bench.protocol import Progress
+from edgevid.bench.report.overhead import fastest_plain
 from edgevid.bench.results import Label, ProcessRun, Result
 from edgevid.bench.summary import summarize
 from edgevid.contract import Capability, Device
 from edgevid.errors import EdgevidError, LoweringError, TargetError
 from edgevid.overhead.candidates import DEFAULT, Candidates, compile_candidates, require_lowering
-from edgevid.overhead.figures import fastest_plain
 from edgevid.overhead.folder import SweepFolder, Tell
-from edgevid.overhead.identity import changes, identity
+from edgevid.overhead.identity import TUNED, changes, identity, tuned_kernels
 from edgevid.overhead.record import CurveId
 from edgevid.overhead.sweep import Sweep
 from edgevid.targets._profiles import device as find_device
@@ -83,6 +83,8 @@ def measure_curve(
     """
     device, capability = _reachable(curve)
     belongs = identity(sweep, curve, f"{device.target} {capability.version}")
+    if capability.tunes:
+        belongs[TUNED] = tuned_kernels(device, sweep.records)
     asked = _asked(sweep)
     earlier = folder.load(curve)
     kept: list[ProcessRun] = []
@@ -99,6 +101,8 @@ def measure_curve(
     with folder.workplace() as place:
         timed = [variant.name for run in kept[:1] for variant in run.variants if variant.role != "twin"]
         found = compile_candidates(sweep, curve, device, capability, place, progress, timed)
+        if capability.tunes:  # what was not known before is now
+            belongs[TUNED] = tuned_kernels(device, sweep.records)
         if kept and timed != list(found.artifacts):
             tell(f"{curve}: measured anew, since other variants passed than before")
             kept = []

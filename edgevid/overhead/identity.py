@@ -10,10 +10,14 @@ from pydantic import JsonValue
 
 import edgevid
 from edgevid.bench.environment import look_around
+from edgevid.contract import Device
 from edgevid.overhead.record import CurveId
 from edgevid.overhead.sweep import Sweep
 
-__all__ = ["changes", "identity"]
+__all__ = ["TUNED", "changes", "identity", "tuned_kernels"]
+
+TUNED = "tuned kernels"
+"""Of an identity: `tuned_kernels` after compiling, where the target tunes."""
 
 _CODE = ("calibration", "graph", "models", "targets")
 """Packages that decide what is timed: a version number does not change with every change of theirs."""
@@ -54,10 +58,42 @@ def identity(sweep: Sweep, curve: CurveId, runtime: str) -> dict[str, JsonValue]
     }
 
 
+def tuned_kernels(device: Device, records: Path | None) -> dict[str, JsonValue]:
+    """The kernel that tuning found for each operation, both as hashes.
+
+    After compiling they hold all that a curve's networks are made of, and others.
+
+    Args:
+        device: of TVM, which alone tunes.
+        records: file of tuned kernels; TVM's own if None.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    from edgevid.targets.tvm._target import cpu_of
+    from edgevid.targets.tvm.records import Records
+    from edgevid.targets.tvm.tiles import default_records
+
+    found = Records(records or default_records(cpu_of(device)))
+    return {_hash(record.key): _hash(f"{record.family} {sorted(record.tile.items())}") for record in found}
+
+
 def changes(old: Mapping[str, JsonValue], new: Mapping[str, JsonValue]) -> str:
-    """What is different, in words; empty where nothing is."""
-    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    return ", ".join(f"{name} {_told(old.get(name))} is now {_told(new.get(name))}" for name in names)
+    """What is different, in words; empty where nothing is.
+
+    Kernels that were tuned since are no difference: they are other networks'.
+    """
+    names = [name for name in {**old, **new} if name != TUNED and old.get(name) != new.get(name)]
+    told = [f"{name} {_told(old.get(name))} is now {_told(new.get(name))}" for name in names]
+    before, now = old.get(TUNED), new.get(TUNED)
+    if isinstance(before, dict) and isinstance(now, dict):
+        others = sum(now.get(key) != kernel for key, kernel in before.items())
+        told += [f"{others} of {len(before)} {TUNED} are now others"] if others else []
+    return ", ".join(told)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _told(value: JsonValue) -> str:

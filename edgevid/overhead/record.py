@@ -8,11 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from edgevid.contract import Precision
 
-__all__ = ["SWEEP_FILE", "CurveId", "Point", "PointState", "Rejected", "Role", "SweepRecord"]
+__all__ = ["SWEEP_FILE", "CurveId", "PointState", "Rejected", "SweepRecord"]
 
 SWEEP_FILE = "sweep.json"
-
-Role = Literal["shift", "no shift", "plain export"]
 
 
 class _Model(BaseModel):
@@ -41,24 +39,6 @@ class CurveId(_Model):
         return f"{self.device}, {self.precision}, batch {self.batch}"
 
 
-class Point(_Model):
-    """One variant of a curve's comparison.
-
-    Attributes:
-        variant: its name there.
-        proportion: that was asked for, as ``1/4``.
-        used: share of the channels of all shifted tensors that really move, as folds are whole channels.
-        lowering: of the shift, or form of the network without one.
-        role: ``no shift`` is what overheads are counted from; ``plain export`` what an exporter writes.
-    """
-
-    variant: str
-    proportion: str
-    used: float
-    lowering: str
-    role: Role
-
-
 class Rejected(_Model):
     """A variant that was not timed, and why."""
 
@@ -73,7 +53,7 @@ class PointState(_Model):
     Attributes:
         state: ``missing`` is not measured yet, or not to its end.
         reason: why it failed, or how far it is.
-        used: see `Point`; None where nothing was measured.
+        used: see `edgevid.bench.report.overhead.Point`; None where nothing was measured.
         result: file in the same folder that holds its samples; empty where there is none.
         verdict: of that result; empty where there is none.
     """

@@ -17,10 +17,11 @@ from edgevid.bench.claims import Claim, paired_ratio, takes_at_most, told
 from edgevid.bench.progress import progress_bar
 from edgevid.bench.results import Result
 from edgevid.bench.settings import Settings
-from edgevid.bench.storage import save_result
+from edgevid.bench.storage import check_writable, save_result
 from edgevid.bench.stream_memory import memory_a_stream, memory_over_steps
 from edgevid.bench.table import render
 from edgevid.contract import Artifact, CompileOptions, RunSettings, Tuning
+from edgevid.errors import ConfigError
 from edgevid.models.config import NetworkConfig
 from edgevid.overhead.streaming import NO_SHIFT, STREAMING, StreamingNetworks, measure_streaming
 from edgevid.targets._profiles import device as find_device
@@ -102,6 +103,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for taken, size in memory_over_steps(artifact, options.steps):
                 print(f"{taken:>12,} frames {size or 0:>16,} bytes")
         return 0
+    if options.output:
+        try:
+            options.output.mkdir(parents=True, exist_ok=True)
+            check_writable(options.output / "result.json", "the results")
+        except (OSError, ConfigError) as error:
+            parser.error(f"--output: {error}")
     config = NetworkConfig.model_validate(
         {
             "backbone": options.backbone,
@@ -123,7 +130,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Console().print(render(result))
         print(told([*claims(result, options.limit), *memory]))
         if options.output:
-            options.output.mkdir(parents=True, exist_ok=True)
             save_result(result, options.output / f"{options.backbone}-{options.device}-{precision}.json")
     return 0
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edgevid.bench.protocol import Progress
+from edgevid.bench.report.overhead import points_of
 from edgevid.bench.results import Result
 from edgevid.errors import EdgevidError
 from edgevid.overhead.curve_run import ended_by, finished_runs, measure_curve, require_known_lowering
-from edgevid.overhead.figures import points_of
 from edgevid.overhead.folder import SweepFolder, Tell
 from edgevid.overhead.record import CurveId, PointState, SweepRecord
 from edgevid.overhead.sweep import Sweep

@@ -9,9 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgevid.bench.report.measured import Measured
+from edgevid.bench.report.overhead import BASELINES, Cost, Sweep, sweep_of
 from edgevid.bench.results import Result
-from edgevid.bench.summary import Estimate, summarize
-from edgevid.overhead.figures import Overhead, fastest, overheads
+from edgevid.bench.summary import Estimate
 from edgevid.overhead.record import CurveId, SweepRecord
 
 __all__ = ["render_sweep", "told_holes"]
@@ -65,53 +66,48 @@ def _table(curve: CurveId, result: Result) -> Table:
             overflow="fold",
             min_width=14 if name else None,
         )
-    found = overheads(result)
-    best = {entry.point.variant for entry in fastest(found)}
-    for entry in found:
-        style = "bold" if entry.point.variant in best and len(found) > len(best) else None
-        table.add_row(*_cells(entry, result), style=style)
-    _add_twin(table, result)
+    if sweep := sweep_of(Measured(result, f"{curve.name}.json")):
+        several = len(sweep.costs) > len(sweep.fastest)
+        for cost in sweep.costs:
+            style = "bold" if several and cost.variant in sweep.fastest else None
+            table.add_row(*_cells(cost, sweep), style=style)
+        _add_twin(table, sweep.measured)
     return table
 
 
-def _cells(entry: Overhead, result: Result) -> Iterable[str]:
-    point = entry.point
-    name = point.lowering if point.role == "shift" else f"{point.role} ({point.lowering})"
-    if point.variant == result.parameters.get("default"):
-        name = f"{point.role}, default"
-    elif point.role == "plain export":
-        name = point.role
-    yield point.proportion
-    yield f"{point.used:.4g}"
+def _cells(cost: Cost, sweep: Sweep) -> Iterable[str]:
+    name = cost.lowering if cost.role == "shift" else f"{cost.role} ({cost.lowering})"
+    if cost.variant == sweep.default:
+        name = f"{cost.role}, default"
+    elif cost.role == "plain export":
+        name = cost.role
+    yield cost.proportion
+    yield f"{cost.used:.4g}"
     yield name
-    yield f"{entry.milliseconds:.4g}"
-    for over in (entry.over_default, entry.over_best):
-        yield "" if over is None else _percent(over.median)
-        yield _interval(over)
+    yield f"{cost.milliseconds.median:.4g}"
+    for baseline in BASELINES:
+        yield from ("", "") if cost.variant == sweep.baseline(baseline) else _over(cost.over(baseline))
 
 
-def _add_twin(table: Table, result: Result) -> None:
+def _add_twin(table: Table, measured: Measured) -> None:
     """The default network against itself: what the measurement cannot tell apart."""
-    twin = next((summary for summary in summarize(result) if summary.role == "twin"), None)
-    if twin is None or twin.wall_ms is None or twin.wall_ratio is None:
-        return
-    ratio = twin.wall_ratio
-    interval = ratio.interval
-    shown = "-" if interval is None else f"{_percent(interval.low - 1)}..{_percent(interval.high - 1)}"
-    cells = ("0", "0", "no shift, default (A/A)", f"{twin.wall_ms.median:.4g}", _percent(ratio.median - 1))
-    table.add_row(*cells, shown, "", "", style="dim")
+    wall, ratio = measured.twin.wall_ms, measured.twin.wall_ratio
+    if wall is not None and ratio is not None:
+        cells = ("0", "0", "no shift, default (A/A)", f"{wall.median:.4g}", *_over(ratio), "", "")
+        table.add_row(*cells, style="dim")
 
 
-def _interval(over: Estimate | None) -> str:
-    if over is None:
-        return ""
-    if over.interval is None:
-        return "-"
-    return f"{_percent(over.interval.low)}..{_percent(over.interval.high)}"
+def _over(ratio: Estimate) -> tuple[str, str]:
+    """How much it is above 1 in percent, and the ends of its interval."""
+    ends = "-"
+    if ratio.interval is not None:
+        ends = f"{_percent(ratio.interval.low - 1)}..{_percent(ratio.interval.high - 1)}"
+    return _percent(ratio.median - 1), ends
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:+.2f}"
+    # Adding zero turns a rounded -0.0 into 0.0.
+    return f"{round(100 * share, 2) + 0.0:+.2f}"
 
 
 def _verdict(result: Result) -> Text:

@@ -24,7 +24,9 @@ def export_spelled(request: PeerRequest, spelling: Spelling) -> Path:
     """The exported file, written once."""
     path = request.folder / f"{spelling.replace(' ', '-')}.onnx"
     if not path.exists():
-        export_plain(request.network(), request.normalization, spelling, request.batch, path)
+        draft = path.with_suffix(".tmp.onnx")  # whose process may be killed, while other peers need the file
+        export_plain(request.network(), request.normalization, spelling, request.batch, draft)
+        draft.replace(path)
     return path
 
 

@@ -35,6 +35,12 @@ __all__ = ["bench_peers", "open_with_peers"]
 MOST_LETTERS = 300
 """Of a reason why a peer is not measured."""
 
+OPENER = f"{__name__}:open_with_peers"
+"""What each measuring process calls; stands in the error of one that dies."""
+
+OPENING = "opening.txt"
+"""In the folder of the request: title of the peer that is being opened; empty once all are open."""
+
 
 def bench_peers(
     bundle: Path,
@@ -51,7 +57,7 @@ def bench_peers(
     Every peer takes the bundle's uint8 clips and normalizes them itself, and has as many threads. It is first
     run alone: what fails there, or computes other logits, becomes a note and is not measured. Those
     quantized by tools of their own are other networks: how far they are is told. One that fails only beside
-    the others is left out as well.
+    the others is left out as well, and if a process dies while all run, the one that takes most memory.
 
     Args:
         bundle: its folder.
@@ -81,10 +87,10 @@ def bench_peers(
         trials = _Trials(request, expected, opened.manifest.precision, progress)
         for number, name in enumerate(names):
             trials.add(name, number, len(names))
-        peak = peak_memory(factory_of([bundle], how, twin=False), own)
+        memory = {own: trials.peak_of(own, factory_of([bundle], how, twin=False))}
         while True:
             factory = Factory(
-                target=f"{__name__}:open_with_peers",
+                target=OPENER,
                 arguments={
                     "bundle": str(bundle.absolute()),
                     "opening": how.model_dump(mode="json"),
@@ -106,7 +112,7 @@ def bench_peers(
                 # Alone it ran; beside the others memory may not suffice.
                 if not trials.leave_out(error):
                     raise
-    memory = {own: peak, **{PEERS[name].title: bytes_ for name, bytes_ in trials.memory.items()}}
+    memory |= {PEERS[name].title: bytes_ for name, bytes_ in trials.memory.items()}
     known = {name: bytes_ for name, bytes_ in memory.items() if bytes_ is not None}
     return result.model_copy(update={"peak_memory": known})
 
@@ -123,10 +129,13 @@ def open_with_peers(
     """
     asked = PeerRequest.model_validate(request)
     clip = asked.clips()[: asked.batch]
+    now = asked.folder / OPENING
+    now.unlink(missing_ok=True)
     with ExitStack() as stack:
         own = stack.enter_context(open_variants([bundle], **opening))
         variants = []
         for peer in (PEERS[name] for name in names):
+            now.write_text(peer.title, encoding="utf-8")
             try:
                 run = stack.enter_context(peer.open(asked))
             except (EdgevidError, RuntimeError, MemoryError) as error:
@@ -135,6 +144,7 @@ def open_with_peers(
                 ) from error
             label, note = _standing(peer, asked.precision)
             variants.append(Variant(peer.title, partial(run, clip), label, note, clips=asked.batch))
+        now.write_text("", encoding="utf-8")
         yield Comparison(own.baseline, variants, twin=own.twin)
 
 
@@ -174,14 +184,37 @@ class _Trials:
             return
         self._hold(name, peer, trial)
 
+    def peak_of(self, name: str, factory: Factory) -> int | None:
+        """Bytes that the bundle takes; not to know them ends nothing."""
+        try:
+            return peak_memory(factory, name)
+        except EdgevidError as error:
+            self.notes.append(f"peak memory of {name}: not measured: {error.what}")
+            return None
+
     def leave_out(self, error: BenchmarkError) -> bool:
-        """Note the peer that the error names; whether it names one."""
-        failed = next((name for name in self.memory if PEERS[name].title == error.where), None)
+        """Note the peer that the error names, or that a process died of; whether there is one."""
+        failed, when = self._blamed(error)
         if failed is None:
             return False
         del self.memory[failed]
-        self._note_failure(PEERS[failed], error)
+        self._note_failure(PEERS[failed], BenchmarkError(when + error.what))
         return True
+
+    def _blamed(self, error: BenchmarkError) -> tuple[str | None, str]:
+        """Name of a peer, and what went on as it failed."""
+        titles = {PEERS[name].title: name for name in self.memory}
+        where, opening = error.where or "", self.request.folder / OPENING
+        if where in titles:
+            return titles[where], ""
+        if OPENER not in where or not titles or not opening.exists():
+            return None, ""
+        title = opening.read_text(encoding="utf-8")
+        if title:
+            return titles.get(title), "as it was opened beside the others, "
+        # Memory that ran out tells nobody's name.
+        most = max(self.memory, key=lambda name: self.memory[name] or 0)
+        return most, "as all ran, of which this one takes the most memory beside the bundle, "
 
     def _note_failure(self, peer: Peer, error: EdgevidError) -> None:
         way_out = f": {error.fix}" if isinstance(error, MissingDependencyError) else ""

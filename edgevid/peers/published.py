@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 from edgevid.bench.in_place import in_place_shift
 from edgevid.contract import Normalization
-from edgevid.errors import ShiftError
 
 if TYPE_CHECKING:
     import torch
@@ -33,20 +32,15 @@ def as_published(
         network: in evaluation mode; it is left as it is.
         normalization: of the pixels; it becomes a part of the module.
         spelling: of the shifts.
-        channels_last: keep weights and frames in PyTorch's ``channels_last`` memory format.
-
-    Raises:
-        ShiftError: a shift along other axes than time.
+        channels_last: keep weights and frames in PyTorch's ``channels_last`` memory format, or
+            those of a network over volumes in ``channels_last_3d``.
     """
     import torch
 
-    from edgevid.models.shift_module import Shift
+    from edgevid.models.network import VolumeNetwork
 
-    own = copy.deepcopy(network)
-    for module in list(own.modules()):
-        for name, layer in list(module.named_children()):
-            if isinstance(layer, Shift):
-                setattr(module, name, _spelled(layer.spec, spelling))
+    own = _respelled(network, spelling)
+    volumes = own if isinstance(own, VolumeNetwork) else None
 
     class Published(torch.nn.Module):
         mean: torch.Tensor
@@ -57,29 +51,45 @@ def as_published(
             self.network = own
             for name in ("mean", "std"):
                 values = torch.tensor(getattr(normalization, name), dtype=torch.float32)
-                self.register_buffer(name, values.view(1, 3, 1, 1))
+                self.register_buffer(name, values.view(1, 3, *[1] * (2 if volumes is None else 3)))
 
         def forward(self, clips: torch.Tensor) -> torch.Tensor:
-            frames = clips.flatten(0, 1).permute(0, 3, 1, 2)
+            if volumes is None:
+                frames = clips.flatten(0, 1).permute(0, 3, 1, 2)
+            else:
+                frames = clips.permute(0, 4, 1, 2, 3)
             if normalization.color == "BGR":
                 frames = frames.flip(1)
             frames = (frames.float() - self.mean) / self.std
             if not channels_last:
                 frames = frames.contiguous()
+            if volumes is not None:
+                return volumes.classify_volumes(frames)
             logits = self.network.classify(frames)
             return logits.reshape(clips.shape[0], clips.shape[1], -1).mean(dim=1)
 
     made = Published().eval()
     if channels_last:
-        made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        kind = torch.channels_last if volumes is None else torch.channels_last_3d
+        made.to(memory_format=kind)  # type: ignore[call-overload]
     return made
+
+
+def _respelled(network: VideoNetwork, spelling: Spelling) -> VideoNetwork:
+    """A copy with its shifts in another spelling."""
+    from edgevid.models.shift_module import Shift
+
+    own = copy.deepcopy(network)
+    for module in list(own.modules()):
+        for name, layer in list(module.named_children()):
+            if isinstance(layer, Shift):
+                setattr(module, name, _spelled(layer.spec, spelling))
+    return own
 
 
 def _spelled(spec: ShiftSpec, spelling: Spelling) -> torch.nn.Module:
     import torch
 
-    if any(move.dh or move.dw for move in spec.moves):
-        raise ShiftError(f"peers know shifts along time alone, not {spec}")
     if spelling == "in place":
         return in_place_shift(spec)
     moves, segments = spec.moves, spec.segments
@@ -91,11 +101,9 @@ def _spelled(spec: ShiftSpec, spelling: Spelling) -> torch.nn.Module:
             for move in moves:
                 pieces.append(clips[:, :, stays : move.start])
                 piece = clips[:, :, move.start : move.stop]
-                zeros = torch.zeros_like(piece[:, : abs(move.dt)])
-                if move.dt < 0:
-                    pieces.append(torch.cat([piece[:, -move.dt :], zeros], dim=1))
-                else:
-                    pieces.append(torch.cat([zeros, piece[:, : -move.dt]], dim=1))
+                for axis, step in zip((1, 3, 4), move.displacement, strict=True):
+                    piece = _moved(piece, axis, step)
+                pieces.append(piece)
                 stays = move.stop
             pieces.append(clips[:, :, stays:])
             return torch.cat([piece for piece in pieces if piece.shape[2]], dim=2).reshape(stacked.shape)
@@ -103,14 +111,23 @@ def _spelled(spec: ShiftSpec, spelling: Spelling) -> torch.nn.Module:
     return Concat()
 
 
+def _moved(piece: torch.Tensor, axis: int, step: int) -> torch.Tensor:
+    """Zeros before it or behind it along an axis, and cut off at the other end."""
+    import torch
+
+    if not step:
+        return piece
+    every = [slice(None)] * axis
+    zeros = torch.zeros_like(piece[(*every, slice(abs(step)))])
+    if step < 0:
+        return torch.cat([piece[(*every, slice(-step, None))], zeros], dim=axis)
+    return torch.cat([zeros, piece[(*every, slice(-step))]], dim=axis)
+
+
 def export_plain(
     network: VideoNetwork, normalization: Normalization, spelling: Spelling, batch: int, path: Path
 ) -> None:
-    """Write `as_published` as ONNX by ``torch.onnx.export`` with its defaults.
-
-    Raises:
-        ShiftError: see `as_published`.
-    """
+    """Write `as_published` as ONNX by ``torch.onnx.export`` with its defaults."""
     import torch
 
     config = network.config

@@ -34,6 +34,8 @@ def as_held(streaming: Streaming, network: Network) -> Streaming:
 class _StreamingSession(StreamingSession):
     """A session that takes a frame a call, with its caches where that one is."""
 
+    in_place = True
+
     def __init__(self, session: TvmSession | RpcSession) -> None:
         super().__init__(session.artifact)
         self._session = session

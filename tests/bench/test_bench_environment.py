@@ -1,9 +1,18 @@
+import os
+import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from edgevid.bench.environment import VARIABLES, Environment, look_around, quiet_thread_pools
+from edgevid.bench.environment import (
+    VARIABLES,
+    Environment,
+    huge_pages,
+    look_around,
+    quiet_thread_pools,
+)
 
 X86 = """processor\t: 0
 model name\t: Intel(R) Xeon(R) Platinum 8375C
@@ -93,3 +102,37 @@ def test_versions_are_found_without_importing_the_runtimes():
 
 def test_the_quiet_settings_are_recorded_among_the_variables():
     assert set(quiet_thread_pools()) <= set(VARIABLES)
+
+
+def test_what_the_caller_sets_for_the_allocator_stays():
+    assert huge_pages({"GLIBC_TUNABLES": "glibc.malloc.arena_max=1"}) == {}
+    assert set(huge_pages({})) <= set(VARIABLES)
+
+
+HUGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+@pytest.mark.skipif(
+    not HUGE.exists() or "[never]" in HUGE.read_text() or platform.libc_ver() < ("glibc", "2.35"),
+    reason="this machine gives no huge pages to those who ask",
+)
+def test_a_large_array_lies_in_huge_pages_and_without_the_variables_does_not():
+    script = (
+        "import re; block = bytearray(256 << 20); text = open('/proc/self/smaps_rollup').read();"
+        r"print(re.search(r'AnonHugePages:\s+(\d+)', text)[1])"
+    )
+
+    def kilobytes(variables):
+        inherited = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**inherited, **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(done.stdout)
+
+    assert kilobytes(huge_pages({})) > 200 << 10
+    if "[always]" not in HUGE.read_text():
+        assert kilobytes({}) < 20 << 10

@@ -191,7 +191,20 @@ def test_ctrl_c_keeps_what_each_finished_bundle_took(fake, monkeypatch):
     result, interrupted = extended([fake, fake], Opening(opener=FAKE), Extras(layers=True))
     assert interrupted
     assert (result.peak_memory, result.layer_times) == ({"fake": 5}, {})
-    assert result.notes == ("interrupted: what else was asked for is not measured",)
+    assert result.notes == ("interrupted: not measured, or not to its end: peak memory, layer times",)
+
+
+def test_each_part_is_kept_before_the_next_and_says_what_is_still_to_come(fake, monkeypatch):
+    kept = []
+    monkeypatch.setattr("edgevid.bench.extended.peak_memory", lambda *_: 5)
+    result = bench_bundles([fake], settings=FEW, opener=FAKE)
+    extras = Extras(memory=True, layers=True)
+    whole, _ = with_extras(result, [fake], Opening(opener=FAKE), extras, keep=kept.append)
+    assert [(dict(each.peak_memory), each.notes[-1]) for each in kept] == [
+        ({}, "still to come, or it never came: peak memory, layer times"),
+        ({"fake": 5}, "still to come, or it never came: layer times"),
+    ]
+    assert not any("still to come" in note for note in whole.notes)
 
 
 @pytest.mark.parametrize("interrupted", [False, True])

@@ -3,7 +3,7 @@ import os
 import bench_fakes as fakes
 import pytest
 
-from edgevid.bench.environment import quiet_thread_pools
+from edgevid.bench.environment import huge_pages, quiet_thread_pools
 from edgevid.bench.factory import Factory
 from edgevid.bench.processes import compare_in_processes
 from edgevid.bench.settings import Settings
@@ -56,4 +56,5 @@ def test_measuring_processes_get_the_quiet_settings_whatever_the_caller_has(monk
         Factory(target="bench_fakes:plain_and_slower"), Settings(rounds=1, warmup=0), title="quiet"
     )
     found = result.environment.variables
-    assert {name: found.get(name) for name in quiet_thread_pools()} == quiet_thread_pools()
+    wanted = {**quiet_thread_pools(), **huge_pages()}
+    assert {name: found.get(name) for name in wanted} == wanted

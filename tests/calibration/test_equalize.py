@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from int8_graphs import OPENVINO, TENSORRT, clips, observed, run, tiny_graph
 
 from edgevid.calibration.equalize import equalize, pairs
-from edgevid.calibration.graph_hash import graph_hash
 from edgevid.calibration.points import is_non_negative, is_shift, points
 from edgevid.calibration.quantize import quantize
 from edgevid.errors import GraphError
+from edgevid.graph.graph_hash import graph_hash
 from edgevid.graph.shift_op import SHIFT, attach_functions, spec_attributes
 from edgevid.graph.verify import compare
 from edgevid.shift import ShiftSpec

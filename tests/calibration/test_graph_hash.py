@@ -5,9 +5,9 @@ import onnx_ir as ir
 import pytest
 from int8_graphs import tiny_graph
 
-from edgevid.calibration.graph_hash import graph_hash
 from edgevid.contract import Normalization
 from edgevid.errors import GraphError
+from edgevid.graph.graph_hash import graph_hash
 from edgevid.graph.prelude import with_uint8_clips
 from edgevid.graph.shift_op import replace_specs
 from edgevid.shift import ShiftSpec

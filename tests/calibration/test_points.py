@@ -1,5 +1,6 @@
 import pytest
 from int8_graphs import clips, observed, tiny_graph
+from written_graphs import normal, parse
 
 from edgevid.calibration.points import edges, is_non_negative, layers_named, points
 from edgevid.errors import GraphError
@@ -45,3 +46,35 @@ def test_layers_are_named_by_words_too():
     }
     with pytest.raises(GraphError, match="nowhere"):
         layers_named(graph, ["first", "nowhere"])
+
+
+BEHIND = {
+    "gate": ("t = Tanh(c) y = Mul(t, x)", True),
+    "gate seen in parts": ("t = Tanh(c) a, b = Split<axis = 1, num_outputs = 2>(t) y = Mul(a, b)", True),
+    "gate, shifted and reshaped": (
+        """s = edgevid.Shift<segments = 4, moves = [0, 1, 1, 0, 0], layout = "[N*T,C,H,W]">(c)
+        t = Reshape(s, same) g = Sigmoid(t) h = Sub(one, g) y = Mul(x, h)""",
+        True,
+    ),
+    "gate of two layers": ("d = Conv(c, w2) t = Tanh(d) y = Mul(x, t)", True),
+    "activation": ("t = Sigmoid(c) y = Mul(c, t)", False),
+    "scores": ("y = Softmax<axis = 1>(c)", False),
+    "scores averaged over frames": ("t = Softmax<axis = 1>(c) y = ReduceMean<keepdims = 1>(t, zero)", False),
+    "scores scaled": ("t = Sigmoid(c) y = Mul(t, one)", False),
+    "features beside a gate": ("t = Tanh(c) m = Mul(t, x) y = Add(m, c)", False),
+}
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+def test_a_gate_is_a_layer_whose_results_only_weigh_others(behind):
+    body, expected = BEHIND[behind]
+    graph = parse(
+        f"g (float[4, 2, 3, 3] x) => (float[a, b, d, e] y) {{ c = Conv(x, w) {body} }}",
+        w=normal(2, 2, 1, 1),
+        w2=normal(2, 2, 1, 1),
+        one=normal(1),
+        same=[4, 2, 3, 3],
+        zero=[0],
+    )
+    first = next(node.name for node in graph.graph if node.op_type == "Conv")
+    assert (first in layers_named(graph, ["gates"])) == expected

@@ -6,9 +6,9 @@ from int8_graphs import clips, tiny_graph
 
 from edgevid.calibration.calibrate import calibrate
 from edgevid.calibration.clips import Arrays
-from edgevid.calibration.graph_hash import graph_hash
 from edgevid.calibration.table import METHODS, check_graph, find_method, load_table, save_table
 from edgevid.errors import ConfigError
+from edgevid.graph.graph_hash import graph_hash
 
 
 @pytest.fixture(scope="module")

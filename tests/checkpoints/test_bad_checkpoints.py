@@ -184,9 +184,11 @@ def test_another_architecture_is_refused_and_shown(tmp_path):
 
 
 def test_networks_that_are_known_but_not_supported_are_named(tmp_path, model):
-    state = mit(model)
-    state["base_model.layer2.0.nl.theta.weight"] = torch.zeros(4, 4, 1, 1, 1)
-    with pytest.raises(UnknownLayoutError, match="non-local"):
+    state = mit(model) | {"base_model.layer2.0.gsf.conv3D.weight": torch.zeros(2, 4, 3, 3, 3)}
+    with pytest.raises(UnknownLayoutError, match="Gate-Shift-Fuse"):
+        read(saved(tmp_path / "weights.pth", state))
+    state = {"Mixed_5b.branch1x1.conv.weight": torch.zeros(64, 192, 1, 1), "fc.weight": torch.zeros(5, 2048)}
+    with pytest.raises(UnknownLayoutError, match="torchvision's Inception-V3"):
         read(saved(tmp_path / "weights.pth", state))
     state = {"backbone.conv1.conv.weight": torch.zeros(8, 3, 5, 7, 7)}
     with pytest.raises(UnknownLayoutError, match="3D"):

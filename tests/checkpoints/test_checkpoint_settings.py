@@ -8,6 +8,7 @@ from edgevid.checkpoints import read, write
 from edgevid.checkpoints.names import hints
 from edgevid.contract import Normalization, Sampling
 from edgevid.errors import ConfigError
+from edgevid.models.attention_config import AttentionConfig
 
 PUBLISHED = "TSM_kinetics_RGB_resnet18_shift8_blockres_avg_segment4_e50.pth"
 
@@ -273,6 +274,28 @@ def test_a_published_layout_in_safetensors_is_read(tmp_path, model):
             "tsm_imagenet-pretrained-mobilenetv2_8xb16-1x1x8-100e_kinetics400-rgb.pth",
             {"backbone": "mobilenet_v2", "segments": 8},
         ),
+        (
+            "something-v1_RGB_InceptionV3_avg_segment16_checkpoint.pth.tar",
+            {"backbone": "inception_v3", "segments": 16},
+        ),
+        ("diving48_RGB_BNInception_avg_segment8.pth.tar", {"backbone": "bn_inception", "segments": 8}),
+        (
+            "tsm_imagenet-pretrained-r50-nl-dot-product_8xb16-1x1x8-50e_kinetics400-rgb.pth",
+            {
+                "backbone": "resnet50",
+                "segments": 8,
+                "attention": AttentionConfig(pairwise="dot_product"),
+            },
+        ),
+        (
+            "tsm_nl_gaussian_r50_1x1x8_50e_kinetics400_rgb.pth",
+            {"backbone": "resnet50", "segments": 8, "attention": AttentionConfig(pairwise="gaussian")},
+        ),
+        (
+            "TSM_kinetics_RGB_resnet50_avg_segment8_e100_nl.pth",
+            {"backbone": "resnet50", "segments": 8, "attention": AttentionConfig()},
+        ),
+        ("tsm-nl-mine.pth", {}),
         ("my-finetuned-net.pth", {}),
         ("resnet50-imagenet.pth", {}),
     ],
@@ -281,7 +304,32 @@ def test_published_names_are_understood(tmp_path, name, expected):
     assert hints(tmp_path / name) == expected
 
 
-@pytest.mark.parametrize("suffix", ["_nl", "_tpool"])
-def test_a_name_tells_parts_that_are_not_supported(tmp_path, suffix):
-    name = f"TSM_kinetics_RGB_resnet50_shift8_blockres_avg_segment8_e100_dense{suffix}.pth"
+def test_a_name_tells_parts_that_are_not_supported(tmp_path):
+    name = "TSM_kinetics_RGB_resnet50_shift8_blockres_avg_segment8_e100_dense_tpool.pth"
     assert "unsupported" in hints(tmp_path / name)
+
+
+def test_the_preset_of_another_publisher_is_refused(tmp_path):
+    deep = network(small("resnet50", shifted()))
+    path = saved(tmp_path / "w.pth", deep)
+    with pytest.raises(ConfigError, match="mmaction2-tsm-resnet50 is of the layout mmaction2"):
+        read(path, preset="mmaction2-tsm-resnet50")
+    read(saved(tmp_path / "m.pth", deep, mmaction2), preset="mmaction2-tsm-resnet50")
+
+
+def test_a_published_tsm_is_taken_for_an_stsm_only_when_a_flag_says_so(tmp_path):
+    path = saved(tmp_path / "w.pth", network(small("resnet50", shifted(), channels=(16,) * 5)))
+    with pytest.raises(ConfigError, match="shifts along time alone") as caught:
+        read(path, preset="stsm-resnet50")
+    assert 'axes="T+H+W"' in caught.value.fix
+    checkpoint = read(path, preset="stsm-resnet50", axes="T+H+W")
+    assert sources(checkpoint, "axes", "proportion") == [("T+H+W", "flag"), (Fraction(3, 8), "preset")]
+
+
+@pytest.mark.parametrize("flag", [{"width": "1/2"}, {"expansion": 3}])
+def test_a_flag_that_the_network_has_no_use_for_is_refused(tmp_path, model, flag):
+    (name,) = flag
+    path = saved(tmp_path / "w.pth", model)
+    with pytest.raises(ConfigError, match=f"flag says {name} .*resnet18"):
+        read(path, **flag)
+    read(path, width=1, expansion=6)

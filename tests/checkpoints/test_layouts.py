@@ -3,7 +3,8 @@ import torch
 from checkpoint_layouts import mit, mmaction2, network, shifted, small, torchvision_nested
 
 from edgevid.checkpoints import read
-from edgevid.errors import UnknownLayoutError
+from edgevid.checkpoints.checkpoint import load
+from edgevid.errors import KeyMismatchError, UnknownLayoutError
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 FLAGS = {"segments": 4, "crop": 32}
@@ -173,3 +174,9 @@ def test_networks_of_one_checkpoint_do_not_share_weights(tmp_path):
     with torch.no_grad():
         one.fc.weight.zero_()
     assert other.fc.weight.abs().max() > 0
+
+
+def test_weights_of_another_network_are_listed_where_they_are_loaded():
+    state = network(small("resnet34")).state_dict()
+    with pytest.raises(KeyMismatchError, match=r"layer1.*unexpected .*layer1\.2"):
+        load(small("resnet18"), state)

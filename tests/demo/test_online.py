@@ -19,7 +19,8 @@ from edgevid.demo.online import (
     shuffled,
     stepped_frames,
 )
-from edgevid.demo.train import NETWORKS, Recipe, published_state, train, training_scenes
+from edgevid.demo.train import NETWORKS, published_state, train
+from edgevid.demo.training_clips import Recipe, training_scenes
 from edgevid.models import build
 from edgevid.shift import shift_torch
 

@@ -12,7 +12,8 @@ from edgevid.checkpoints import Checkpoint, read
 from edgevid.demo import LABELS, checkpoint, write_sequence, write_videos
 from edgevid.demo.evaluate import Scores, evaluate, main, predict
 from edgevid.demo.online import FRAME_INTERVAL, LATE, followed, stepped_frames
-from edgevid.demo.train import NETWORKS, TRAINING_SEED
+from edgevid.demo.train import NETWORKS
+from edgevid.demo.training_clips import TRAINING_SEED
 from edgevid.models import build
 from edgevid.video import Video, read_class_folders, read_clips, read_list, transform_frame
 from edgevid.video.synthetic import draw_scene

@@ -18,7 +18,8 @@ from edgevid.contract import Normalization
 from edgevid.demo import LABELS
 from edgevid.demo.evaluate import normalized, segment_centres
 from edgevid.demo.hints import HINTS, hint_loss, hints
-from edgevid.demo.train import NETWORKS, Recipe, published_state, save_checkpoint, train, training_scenes
+from edgevid.demo.train import NETWORKS, _settle, published_state, save_checkpoint, train
+from edgevid.demo.training_clips import Recipe, batches, training_scenes
 from edgevid.models import build
 from edgevid.video.synthetic import draw_scene
 
@@ -63,6 +64,31 @@ def test_no_step_of_training_sees_the_clips_of_another() -> None:
     recipe = Recipe(steps=3, warm_up=0, batch=16)
     seeds = [scene.noise_seeds[0] for step in range(3) for scene in training_scenes(recipe, step)]
     assert len(set(seeds)) == 48
+
+
+def test_batches_are_drawn_one_a_step_and_then_those_for_settling() -> None:
+    recipe = Recipe(steps=2, warm_up=1, batch=8, settling=1)
+    drawn = list(batches(NETWORKS["tsm"], recipe))
+    assert [batch.clips.shape for batch in drawn] == [(8, 8, 3, 48, 48)] * 3
+    for step, batch in enumerate(drawn):
+        scenes = training_scenes(recipe, step)
+        assert [LABELS[label] for label in batch.labels] == [scene.motion for scene in scenes]
+        frames = segment_centres(scenes[0].length, 8)
+        np.testing.assert_array_equal(batch.hints.numpy(), hints(scenes, frames))
+
+
+def test_settled_batch_norms_hold_the_mean_over_all_batches() -> None:
+    """Of the pixels, which the first convolution hands on as they are."""
+    network, recipe = build(NETWORKS["tsm"]), Recipe(steps=0, batch=8, settling=3)
+    first = network.get_submodule("features.0.0")
+    torch.nn.init.constant_(first.weight, 0)
+    shown = list(batches(NETWORKS["tsm"], recipe))
+    with torch.no_grad():
+        first.weight[:, 0, 1, 1] = 1  # the red of every second pixel
+    _settle(network, shown)
+    red = torch.cat([batch.clips[:, :, 0, ::2, ::2] for batch in shown])
+    mean = network.get_submodule("features.0.1").running_mean
+    torch.testing.assert_close(mean, red.mean().expand(16), rtol=1e-4, atol=1e-4)
 
 
 def test_hints_are_the_state_of_the_sprite_and_its_change() -> None:

@@ -154,3 +154,49 @@ def test_candidates_are_reproducible_bytes_whose_frames_differ():
         assert clip.shape == (1, 8, 16, 16, 3)
         assert clip.dtype == np.uint8
         assert not (clip[:, 1:] == clip[:, :1]).all()
+
+
+class Ordered:
+    """A reference whose logits change by so much with the order of the frames."""
+
+    input = TensorSpec("clips", (1, 4, 8, 8, 3), "uint8")
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def run(self, clip):
+        moments = clip.mean(axis=(0, 2, 3, 4)) / 255
+        return np.float32([[1.0, self.weight * moments @ [1, 2, 4, 8]]])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+
+@pytest.mark.parametrize("mixes_time", [True, None])
+def test_without_shifts_the_control_is_the_clip_reversed_in_time(graph, mixes_time):
+    plain, session = replace_specs(graph, ShiftSpec.without_moves), Ordered(1.0)
+    golden = choose_golden(plain, lambda _: session, "fp32", mixes_time=mixes_time)
+    assert (golden.removed, golden.swapped) == (None, None)
+    effects = [
+        compare(session.run(clip[None]), session.run(clip[None, ::-1])).max_relative
+        for clip in golden.expectations[0].clips
+    ]
+    assert golden.reversed == pytest.approx(min(effects))
+    assert golden.reversed > 1e-4
+
+
+def test_a_network_that_should_see_the_order_of_frames_and_does_not_is_refused(graph):
+    plain = replace_specs(graph, ShiftSpec.without_moves)
+    with pytest.raises(VerificationError, match="on the clip reversed in time"):
+        choose_golden(plain, lambda _: Ordered(0.0), "fp32", mixes_time=True)
+
+
+@pytest.mark.parametrize("mixes_time", [False, None])
+def test_a_network_that_need_not_see_the_order_of_frames_has_no_such_control(graph, mixes_time):
+    plain = replace_specs(graph, ShiftSpec.without_moves)
+    golden = choose_golden(plain, lambda _: Ordered(0.0), "fp32", mixes_time=mixes_time)
+    assert golden.reversed is None
+    assert len(golden.expectations[0].clips) == 2

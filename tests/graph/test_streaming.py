@@ -1,4 +1,5 @@
 import numpy as np
+import onnx_ir as ir
 import pytest
 from clip_graphs import CHANNELS, SIZE, clip_graph, opened, stepped
 from hypothesis import given, settings
@@ -141,6 +142,18 @@ def test_what_is_done_to_the_average_is_done_to_each_frame():
     graph, frames = clip_graph([past()], tail="Identity"), video(T)
     (logits,) = opened(graph)({"clips": frames[None]})
     np.testing.assert_allclose(stepped(stream_graph(graph), frames).mean(0), logits[0], 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("kind", ["Mul", "Div"])
+def test_products_of_averages_are_refused_since_their_mean_is_another(kind):
+    graph = clip_graph([past()])
+    (logits,) = graph.graph.outputs
+    both = ir.node(kind, [logits, logits], name="both")
+    both.outputs[0].name, both.outputs[0].type, both.outputs[0].shape = "made", logits.type, logits.shape
+    graph.graph.append(both)
+    graph.graph.outputs[0] = both.outputs[0]
+    with pytest.raises(GraphError, match=f"{kind} by what depends on the clip"):
+        stream_graph(graph)
 
 
 def test_a_softmax_behind_the_average_is_refused():

@@ -1,10 +1,12 @@
 import numpy as np
 import onnx_ir as ir
 import pytest
+import torch
 from onnx_ir import tape
 from shift_graphs import exported, frames_and_logits, run_onnx
 
 from edgevid.errors import LoweringError
+from edgevid.graph.export import export
 from edgevid.graph.lower import lower_plain
 from edgevid.graph.shift_op import (
     DOMAIN,
@@ -16,6 +18,8 @@ from edgevid.graph.shift_op import (
     spec_of,
 )
 from edgevid.graph.volume import frames_to_volume
+from edgevid.models import NetworkConfig, build
+from edgevid.models.gate_config import GateConfig
 from edgevid.shift import Layout, ShiftSpec
 
 CLIPS, SEGMENTS, CHANNELS, SIZE = 2, 3, 4, 7
@@ -148,6 +152,25 @@ def test_constants_broadcast_as_they_did(shape):
     same_numbers(stacked_graph(("Mul", [weights(*shape)], {}), ("Relu", [], {})))
 
 
+@pytest.mark.parametrize("axis", [1, -3])
+def test_channels_are_taken_out_and_joined(axis):
+    start, stop, axes = np.array([1]), np.array([3]), np.array([axis])
+    same_numbers(stacked_graph(("Slice", [start, stop, axes], {}), ("Concat", [], {"axis": axis})))
+
+
+def test_an_inception_with_gates_on_volumes_gives_the_same_logits():
+    config = NetworkConfig(
+        backbone="bn_inception", classes=5, segments=3, size=64, width="1/16", gate=GateConfig()
+    )
+    torch.manual_seed(0)
+    model = export(build(config).eval(), batch=2)
+    frames = np.random.default_rng(0).standard_normal((2, 3, 3, 64, 64)).astype(np.float32)
+    wanted = run_onnx(model, frames)
+    assert frames_to_volume(model)
+    assert {spec_of(node).layout for node in shift_nodes(model)} == {Layout.VOLUME}
+    assert np.abs(run_onnx(model, frames) - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
 def test_a_shift_moves_the_same_channels_of_the_same_clips():
     spec = ShiftSpec.tsm(CHANNELS, SEGMENTS, 1)
     rewritten = same_numbers(
@@ -174,6 +197,9 @@ def test_a_graph_without_stacked_frames_stays_as_it_is():
         (("Add", [weights(1, 1, 1, 1, 1)], {}), "rank"),
         (("Transpose", [], {"perm": [0, 1, 3, 2]}), "Transpose"),
         ((SHIFT, [], spec_attributes(ShiftSpec.tsm(CHANNELS, 2, 1))), "T=2"),
+        (("Concat", [weights(CLIPS * SEGMENTS, 4, SIZE, SIZE)], {"axis": 1}), "from the same frames"),
+        (("Concat", [], {"axis": 0}), "another axis"),
+        (("Slice", [np.array([0]), np.array([2]), np.array([0])], {}), "another axis"),
         (("ReduceMean", [np.array([1])], {"keepdims": 1}), "mean over other axes"),
     ],
 )
@@ -209,4 +235,5 @@ def test_a_network_of_volumes_has_nothing_to_take_apart():
     pooled.shape, pooled.type = ir.Shape([2, 3, 1, 1, 1]), clips.type
     graph = ir.Graph([clips], [pooled], nodes=steps.nodes, opset_imports={"": 20})
     model = ir.Model(graph, ir_version=10)
-    assert [node.op_type for node in lower_plain(model, "volume").graph] == ["Transpose", "GlobalAveragePool"]
+    with pytest.raises(LoweringError, match="no stacked frames"):
+        lower_plain(model, "volume")

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,6 +48,25 @@ def test_json_of_a_frame_before_a_restored_state_has_no_time(capsys):
     JsonLines(shown()).show(Moment(None, -1, 0, np.full(5, 0.2), 0.0, ""))
     told = json.loads(capsys.readouterr().out)
     assert (told["time"], told["frame"]) == (None, -1)
+
+
+def test_programs_and_pipes_are_told_once_that_the_source_is_away_and_that_it_came_back(capsys):
+    counts, events = Counts(), []
+    for display in (JsonLines(shown(tally=Tally(counts))), Lines(shown(tally=Tally(counts)))):
+        display.wait()
+        counts.away = "no answer"
+        display.wait()
+        display.wait()
+        counts.away = ""
+        display.show(replace(moment(1), resumed=True))
+        counts.away = "it ended"
+        display.wait()
+        counts.away = ""
+        events.append(capsys.readouterr().out.splitlines())
+    first, answer, second = map(json.loads, events[0])
+    assert (first, second) == ({"event": "away", "why": "no answer"}, {"event": "away", "why": "it ended"})
+    assert answer["resumed"] is True
+    assert events[1][::2] == ["the source is away: no answer", "the source is away: it ended"]
 
 
 def test_in_a_pipe_there_is_a_line_whenever_the_label_changes(capsys):

@@ -1,5 +1,7 @@
 """A streaming network behind a source: answers belong to their frames, whatever the delay."""
 
+from dataclasses import replace
+
 import pytest
 from live_fakes import SAMPLING, FrameSession, artifact_of, frames
 
@@ -66,9 +68,32 @@ def test_a_saved_state_goes_on_as_if_nothing_had_been_between(tmp_path, delay):
     assert [number for _, number, _ in rest[delay:]] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_after_a_step_that_failed_half_way_a_stream_goes_on_only_where_its_caches_are_whole(
+    tmp_path, monkeypatch, in_place
+):
+    session = FrameSession(artifact_of(tmp_path, delay=0))
+    monkeypatch.setattr(FrameSession, "in_place", in_place)
+    stream, frame = session.stream(), frames([1])[0].pixels
+    stream.step(frame)
+    state = stream.save()
+    with monkeypatch.context() as broken:
+        broken.setattr(FrameSession, "_advance", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            stream.step(frame)
+    if not in_place:
+        assert stream.step(frame).argmax() == 1
+        return
+    for call in (lambda: stream.step(frame), stream.save):
+        with pytest.raises(TargetError, match="failed half-way") as refused:
+            call()
+        assert "reset()" in refused.value.fix
+    stream.restore(state)
+    assert stream.step(frame).argmax() == 1
+    assert stream.steps == 2
+
+
 def test_a_state_of_another_network_is_refused(tmp_path):
-    (tmp_path / "other").mkdir()
-    other = recognizer(tmp_path / "other", 1)
-    (tmp_path / "other" / "network").write_bytes(b"another network")
+    state = replace(recognizer(tmp_path, 1).save(), network="another one")
     with pytest.raises(TargetError, match="of another network"):
-        recognizer(tmp_path, 1, other.save())
+        recognizer(tmp_path, 1, state)

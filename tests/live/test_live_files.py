@@ -66,6 +66,38 @@ def test_a_damaged_frame_is_skipped_and_counted_and_the_others_come(tmp_path):
     assert seen[5].time == pytest.approx(7 / 25, abs=1e-3)
 
 
+@pytest.mark.parametrize("codec", ["mjpeg", "mpeg4", "libx264", "libx265"])
+def test_frames_with_damage_inside_are_skipped_and_the_others_keep_their_numbers(tmp_path, codec):
+    path = tmp_path / "a.mkv"
+    grain = np.random.default_rng(0).integers(0, 256, (16, 60, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width = stream.height = 128
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.gop_size = 10
+        for index in range(40):
+            part = np.ascontiguousarray(grain[:, 5 * index : 5 * index + 128])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(part, "rgb24")))
+        container.mux(stream.encode())
+    whole, untouched = read(path)
+    assert (untouched.frames, untouched.skipped) == (40, 0)
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    broken, noise = path.read_bytes(), np.random.default_rng(1)
+    for packet in packets[12::12]:
+        begin, size = len(packet) // 3, len(packet) // 3
+        wrong = packet[:begin] + noise.bytes(size) + packet[begin + size :]
+        broken = broken.replace(packet, wrong)
+    path.write_bytes(broken)
+    seen, counts = read(path)
+    assert counts.frames + counts.skipped == 40
+    assert counts.skipped >= 3
+    assert [frame.number for frame in seen] == [round(frame.time * 25) for frame in seen]
+    if codec == "mjpeg":
+        for frame in seen:
+            np.testing.assert_array_equal(frame.pixels, whole[frame.number].pixels)
+
+
 def test_a_file_that_breaks_off_ends_the_stream_with_a_warning(tmp_path):
     path = write(tmp_path / "a.mkv", 60, codec="mjpeg")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

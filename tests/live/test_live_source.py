@@ -9,6 +9,7 @@ from edgevid.errors import ConfigError, VideoError
 from edgevid.live import Counts, find_source
 from edgevid.live.live_source import LONGEST_PAUSE, live_frames
 from edgevid.live.openers import without_password
+from edgevid.live.resample import resampled
 
 AWAY = VideoError("the source went away (no answer)")
 
@@ -111,6 +112,16 @@ def test_frames_without_time_stamps_have_the_time_of_their_arrival():
 def test_times_never_go_back():
     seen, _, _ = followed(good(5.0, 6.0, 5.5, 7.0), pauses=1)
     assert [frame.time for frame in seen] == [0.0, 1.0, 1.0, 2.0]
+
+
+def test_a_clock_that_is_set_back_stops_nothing_and_is_told_once():
+    stamps = [n / 10 - back for back in (0, 3600, 9e6) for n in range(16)]
+    seen, counts, _ = followed(good(*stamps), pauses=1)
+    times = [frame.time for frame in seen]
+    assert times == sorted(times)
+    assert times[-1] == pytest.approx(4.5, abs=0.01)
+    assert len([frame for group in resampled(seen, 0.1) for frame in group]) > 44
+    assert counts.warnings == ["the source's clock was set back; times go on from where they were"]
 
 
 def test_stopping_closes_the_source():

@@ -46,6 +46,28 @@ def test_a_slow_network_sees_the_newest_frame_and_the_others_are_counted():
     assert counts.dropped == 2
 
 
+def test_a_source_that_hangs_counts_as_away_until_it_is_back():
+    counts, told, more = Counts(), [], Event()
+
+    def camera():
+        for number, frame in enumerate(frames([0, 1])):
+            if number:
+                assert more.wait(10)
+            counts.frames, counts.away = number + 1, ""
+            yield [frame]
+
+    def waiting():
+        told.append(counts.away)
+        if counts.away:
+            more.set()
+
+    seen = newest(camera(), counts, Event(), waiting, patience=0.15)
+    assert [frame.number for frame in seen] == [0, 1]
+    assert "no frame for 0.15 seconds" in told
+    assert told[0] == ""
+    assert counts.away == ""
+
+
 def test_frames_of_one_arrival_are_dropped_or_seen_together():
     counts = Counts()
     first, *rest = frames([0, 1, 2, 3, 4])

@@ -94,6 +94,14 @@ def test_a_source_that_was_away_begins_its_multiples_anew():
     assert [frame.resumed for frame in taken] == [False, False, True, False]
 
 
+def test_slow_sources_and_long_intervals_are_one_sequence():
+    source = [TimedFrame(20.0 * n, n, picture(0)) for n in range(3)]
+    for interval, longest in ((12.0, LONGEST_GAP), (5.0, 40.0)):
+        taken = [frame for group in resampled(source, interval, longest) for frame in group]
+        assert not any(frame.resumed for frame in taken)
+        assert {frame.number for frame in taken} == {0, 1, 2}
+
+
 def test_after_a_long_gap_a_new_sequence_begins_in_place_of_repeats():
     source = [TimedFrame(t, n, picture(0)) for n, t in enumerate([0.0, LONGEST_GAP + 1, LONGEST_GAP + 1.5])]
     taken = [frame for group in resampled(source, 0.25) for frame in group]

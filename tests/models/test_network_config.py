@@ -54,6 +54,7 @@ def test_a_configuration_survives_json(config):
         ("blocks", (3, 4, 0, 3)),
         ("channels", (64, 64)),
         ("expansion", 3),
+        ("width", "1/2"),
         ("dropout", 1.0),
         ("depth", 50),
         ("shift", {"place": "residual"}),
@@ -66,6 +67,34 @@ def test_a_field_that_makes_no_sense_is_named(field, value):
     name = next(iter(value)) if isinstance(value, dict) else field
     with pytest.raises(ConfigError, match=name):
         NetworkConfig(**{"backbone": "resnet50", "classes": 5, field: value})
+
+
+@pytest.mark.parametrize("backbone", ["bn_inception", "inception_v3", "inception_v1"])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("shift", {}), ("synthesis", {}), ("channels", (64,) * 5), ("blocks", (3, 4, 6, 3)), ("width", 2)],
+)
+def test_an_inception_takes_no_fields_of_other_families(backbone, field, value):
+    with pytest.raises(ConfigError, match="proportion" if field == "width" else field):
+        NetworkConfig(backbone=backbone, classes=5, **{field: value})
+
+
+def test_the_width_of_an_inception_scales_to_multiples_of_four():
+    whole, sixth = (NetworkConfig(backbone="bn_inception", classes=5, width=width) for width in (1, "1/6"))
+    assert [whole.scaled(channels) for channels in (3, 96, 1000)] == [3, 96, 1000]
+    assert [sixth.scaled(channels) for channels in (3, 96, 1000)] == [4, 16, 168]
+
+
+@pytest.mark.parametrize("backbone", ["resnet50", "mobilenet_v2"])
+@pytest.mark.parametrize("field", ["gate", "volumes"])
+def test_what_belongs_to_an_inception_is_refused_elsewhere(backbone, field):
+    with pytest.raises(ConfigError, match=field):
+        NetworkConfig(backbone=backbone, classes=5, **{field: {}})
+
+
+def test_frames_are_mixed_in_one_way_only():
+    with pytest.raises(ConfigError, match="shift and by synthesis"):
+        NetworkConfig(backbone="resnet50", classes=5, shift={}, synthesis={})
 
 
 @pytest.mark.parametrize("shift", [{"placement": "inplace"}, {"every": 2}])

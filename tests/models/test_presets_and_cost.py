@@ -93,6 +93,18 @@ def test_a_preset_agrees_with_itself(name):
     assert item.source
 
 
+PUBLISHED = [name for name in preset_names() if preset(name).parameters or preset(name).gmacs]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_count_is_within_a_percent_of_the_published_or_a_remark_says_why_not(name):
+    item = preset(name)
+    counted = cost(item.config)
+    pairs = [(counted.parameters / 1e6, item.parameters), (counted.macs / 1e9, item.gmacs)]
+    agrees = all(near(value, printed) for value, printed in pairs if printed)
+    assert agrees == (not item.remark)
+
+
 def test_online_presets_take_from_the_past_only():
     for name in ("tsm-resnet50-online", "tsm-mobilenetv2-online"):
         shift = preset(name).config.shift

@@ -8,12 +8,13 @@ from edgevid.bench.environment import look_around
 from edgevid.bench.factory import Factory
 from edgevid.bench.load import Load
 from edgevid.bench.protocol import Comparison, Variant
+from edgevid.bench.report.overhead import Point
 from edgevid.bench.results import ProcessRun, Samples, VariantRecord
 from edgevid.bench.settings import Settings
 from edgevid.models.config import NetworkConfig, ShiftConfig
 from edgevid.overhead import Sweep
 from edgevid.overhead.candidates import DEFAULT, Candidates
-from edgevid.overhead.record import Point, Rejected
+from edgevid.overhead.record import Rejected
 
 TINY = NetworkConfig(
     backbone="resnet50",

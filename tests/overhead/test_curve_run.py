@@ -1,16 +1,18 @@
 """When a curve ends, what is kept of it, and what is taken up again. Nothing is compiled or timed here."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 import sweeps
 
+from edgevid.bench.report.measured import Measured
+from edgevid.bench.report.overhead import sweep_of
 from edgevid.bench.settings import Settings
 from edgevid.bench.storage import load_result
 from edgevid.errors import BenchmarkError, ConfigError, LoweringError
 from edgevid.overhead import curve_run, identity, measure_sweep
 from edgevid.overhead.curve_run import MOST_PROCESSES
-from edgevid.overhead.figures import overheads
 from edgevid.overhead.folder import SweepFolder
 from edgevid.overhead.record import CurveId
 
@@ -70,12 +72,12 @@ def test_overheads_are_counted_from_the_default_and_from_the_best_network_withou
     assert result.verdict.valid
     assert result.parameters["default"] == "no shift"
     assert result.parameters["best"] == sweeps.BLOCKED
-    default, best, shifted = overheads(result)
-    assert (default.over_default, best.over_best) == (None, None)
-    assert default.over_best.median == pytest.approx(0.25)
-    assert shifted.over_default.median == pytest.approx(0.04)
-    assert shifted.over_best.median == pytest.approx(0.3)
-    assert shifted.over_best.interval.low == pytest.approx(0.3)
+    default, best, shifted = sweep_of(Measured(result, "a file")).costs
+    assert (default.over_default.median, best.over_best.median) == (1, 1)
+    assert default.over_best.median == pytest.approx(1.25)
+    assert shifted.over_default.median == pytest.approx(1.04)
+    assert shifted.over_best.median == pytest.approx(1.3)
+    assert shifted.over_best.interval.low == pytest.approx(1.3)
 
 
 def test_the_record_says_what_was_used_and_what_no_variant_was_left_for(machine, measure):
@@ -183,6 +185,50 @@ def test_samples_of_another_version_or_machine_are_not_mixed(machine, measure, t
     _, result = measure()
     assert numbers(result) == [3, 4]
     assert "is now another" in told[0]
+
+
+@pytest.fixture
+def tuned(monkeypatch):
+    """Kernels by operation, on a target that tunes."""
+    kernels = {"first": "of 4 lanes"}
+    reachable = curve_run._reachable
+
+    def tunes(curve):
+        device, capability = reachable(curve)
+        return device, replace(capability, tunes=True)
+
+    monkeypatch.setattr(curve_run, "_reachable", tunes)
+    monkeypatch.setattr(curve_run, "tuned_kernels", lambda device, records: dict(kernels))
+    return kernels
+
+
+def test_samples_of_other_tuned_kernels_are_not_mixed(machine, measure, told, tuned):
+    measure()
+    tuned["first"] = "of 8 lanes"
+    _, result = measure()
+    assert numbers(result) == [3, 4]
+    assert told[0] == f"{CURVE}: measured anew, since of what is there 1 of 1 tuned kernels are now others"
+
+
+def test_kernels_that_are_tuned_for_another_network_change_nothing(machine, measure, tuned):
+    measure()
+    tuned["of another network"] = "of 4 lanes"
+    measure()
+    assert machine.runs == 2
+
+
+def test_kernels_that_are_tuned_while_it_compiles_belong_to_the_samples(machine, measure, tuned, monkeypatch):
+    def compile_(*arguments):
+        tuned.setdefault("second", "of 4 lanes")
+        return machine.compile(*arguments)
+
+    monkeypatch.setattr(curve_run, "compile_candidates", compile_)
+    measure()
+    measure()
+    assert machine.runs == 2
+    tuned["second"] = "of 8 lanes"
+    measure()
+    assert machine.runs == 4
 
 
 def test_other_variants_than_before_are_not_mixed(machine, measure, told):

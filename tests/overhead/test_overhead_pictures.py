@@ -9,13 +9,15 @@ from rich.console import Console
 
 from edgevid.bench.compare import conclude
 from edgevid.bench.load import Load
+from edgevid.bench.report.overhead import Point
 from edgevid.bench.settings import Settings
 from edgevid.errors import BenchmarkError
 from edgevid.overhead.plot import _figure, save_plots
-from edgevid.overhead.record import CurveId, Point, PointState, SweepRecord
+from edgevid.overhead.record import CurveId, PointState, SweepRecord
 from edgevid.overhead.table import render_sweep, told_holes
 
 CURVE = CurveId(device="host", precision="fp32", batch=1)
+OTHER = CurveId(device="host", precision="int8", batch=1)
 PLAIN = "p = 1/4, plain export"
 POINTS = [
     *sweeps.POINTS,
@@ -25,9 +27,13 @@ POINTS = [
 
 def result_of(*runs):
     parameters = {
+        "kind": "overhead",
         "model": "tiny",
+        "precision": "fp32",
+        "batch": 1,
         "threads": 1,
         "default": "no shift",
+        "best": sweeps.BLOCKED,
         "points": [point.model_dump(mode="json") for point in POINTS],
     }
     settings = Settings(rounds=12, processes=len(runs))
@@ -90,32 +96,55 @@ def test_holes_are_listed_with_their_reasons():
     assert "tx2, fp32, batch 1, p = 0, 1/4: failed: far away" in rows(result_of(a_run()))
 
 
-def test_a_machine_under_load_is_marked_in_the_table_and_in_the_plot():
+def busy_result():
     busy = Load(wall_seconds=10.0, others_seconds=10.0, own_seconds=9.0, cpus=2)
-    result = result_of(a_run().model_copy(update={"load": busy}))
-    assert "INVALID: the machine was under load" in " ".join(rows(result))
-    assert "host, fp32, batch 1, INVALID" in legend(result)
+    return result_of(a_run().model_copy(update={"load": busy}))
 
 
-def legend(result):
-    figure = _figure(RECORD, {CURVE: result})
-    return [text.get_text() for text in figure.legends[0].get_texts()]
-
-
-def test_the_plot_names_curves_and_holes():
+def test_a_machine_under_load_is_marked_in_the_table_and_in_the_plot():
     pytest.importorskip("matplotlib")
-    shown = legend(result_of(a_run(), a_run()))
-    assert {"host, fp32, batch 1", "host, fp32, batch 1, plain export"} <= set(shown)
-    assert "not measured: tx2, fp32, batch 1, p = 0, 1/4: failed: far away" in shown
+    busy = busy_result()
+    assert "INVALID: the machine was under load" in " ".join(rows(busy))
+    heading = _figure(RECORD, {CURVE: busy}).get_suptitle()
+    assert " ".join(heading.split()).endswith("1 thread, host, fp32, batch 1 INVALID")
+    assert "host, fp32, batch 1 INVALID" in legend({CURVE: busy, OTHER: result_of(a_run())})
 
 
-def test_the_plot_shows_the_fastest_over_the_share_that_was_used():
+def legend(results):
+    texts = _figure(RECORD, results).legends[0].get_texts()
+    return [" ".join(text.get_text().split()) for text in texts]
+
+
+def test_the_plot_of_one_curve_names_its_lowerings_both_baselines_and_holes():
     pytest.importorskip("matplotlib")
-    left, right = _figure(RECORD, {CURVE: result_of(a_run(), a_run())}).axes
-    drawn = [bars.lines[0].get_xydata().tolist() for bars in left.containers]
-    assert drawn[0] == [[0.0, pytest.approx(-20)], [0.2, pytest.approx(4)]]
-    assert drawn[1] == [[0.2, pytest.approx(20)]]
-    assert right.containers[0].lines[0].get_xydata().tolist() == [[0.0, 0.0], [0.2, pytest.approx(30)]]
+    assert legend({CURVE: result_of(a_run(), a_run())}) == [
+        "edgevid: function",
+        "plain export",
+        "best without a shift: no shift, volume@blocked",
+        "not measured: tx2, fp32, batch 1, p = 0, 1/4: failed: far away",
+        "not measured: pi, fp32, batch 1, p = 1/4: missing",
+        "default without a shift: no shift",
+    ]
+
+
+def test_the_plot_of_several_curves_names_them():
+    pytest.importorskip("matplotlib")
+    result = result_of(a_run(), a_run())
+    assert legend({CURVE: result, OTHER: result})[:4] == [
+        "host, fp32, batch 1",
+        "host, fp32, batch 1, plain export",
+        "host, int8, batch 1",
+        "host, int8, batch 1, plain export",
+    ]
+
+
+def test_the_plot_shows_the_fastest_over_both_networks_without_a_shift():
+    pytest.importorskip("matplotlib")
+    above, below = _figure(RECORD, {CURVE: result_of(a_run(), a_run())}).axes
+    assert [tick.get_text() for tick in below.get_xticklabels()] == ["1/4"]
+    for axes, ours, plain in ((above, 4, 20), (below, 30, 50)):
+        drawn = [bars.lines[0].get_xydata().tolist() for bars in axes.containers]
+        assert drawn == [[[0, pytest.approx(ours)]], [[0, pytest.approx(plain)]]]
 
 
 def test_the_plots_lie_beside_the_samples_and_say_the_same_each_time(tmp_path):

@@ -127,6 +127,14 @@ def test_the_command_prints_the_verdict_the_claims_and_the_memory(monkeypatch, c
     assert (tmp_path / "resnet50-reference-fp32.json").is_file()
 
 
+def test_the_command_refuses_a_file_for_its_folder_before_it_compiles(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(streaming_run, "StreamingNetworks", lambda *_: pytest.fail("compiled"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit):
+        streaming_run.main(["--device", "reference", "--output", str(tmp_path / "file")])
+    assert "--output: " in capsys.readouterr().err
+
+
 def test_the_command_shows_the_memory_over_steps(capsys, tiny_online_checkpoint):
     arguments = ["--device", "reference", "--steps", "20", "--checkpoint", str(tiny_online_checkpoint)]
     assert streaming_run.main(arguments) == 0

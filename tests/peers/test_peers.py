@@ -3,6 +3,7 @@
 import os
 from contextlib import nullcontext
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,12 +13,16 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
+import dying_peers  # noqa: E402
+
 from edgevid.bench.opening import Opening  # noqa: E402
 from edgevid.bench.settings import Settings  # noqa: E402
 from edgevid.bundle import Bundle  # noqa: E402
 from edgevid.checkpoints import read, write  # noqa: E402
 from edgevid.contract import Normalization  # noqa: E402
-from edgevid.errors import BenchmarkError, ConfigError, MissingDependencyError, ShiftError  # noqa: E402
+from edgevid.errors import BenchmarkError, ConfigError, MissingDependencyError  # noqa: E402
+from edgevid.models import NetworkConfig, build  # noqa: E402
+from edgevid.models.volume_config import VolumeConfig  # noqa: E402
 from edgevid.peers import PEERS, bench_peers, catalogue, exports, measure  # noqa: E402
 from edgevid.peers.published import _spelled, as_published  # noqa: E402
 from edgevid.peers.request import PeerRequest  # noqa: E402
@@ -35,16 +40,13 @@ FEW = Settings(rounds=2, warmup=0)
         ShiftSpec.tsm(8, 4, direction="unidirectional"),
         ShiftSpec.tsm(8, 4, 1),
         ShiftSpec(4, (Move(2, 4, 2), Move(6, 8, -1)), Layout.FRAMES),
+        ShiftSpec.stsm(8, 4, 1, "T+H+W+TH"),
+        ShiftSpec(4, (Move(1, 3, 0, 2, -1), Move(3, 4, 1, 0, 1), Move(6, 7, 0, 0, -2)), Layout.FRAMES),
     ],
 )
 def test_both_spellings_shift_as_the_specification_says(spec, spelling):
     frames = torch.rand(8, 8, 3, 3)
     assert torch.equal(_spelled(spec, spelling)(frames), shift_torch(frames, spec))
-
-
-def test_a_shift_along_other_axes_is_refused():
-    with pytest.raises(ShiftError, match="along time alone"):
-        _spelled(ShiftSpec.stsm(16, 4), "in place")
 
 
 @pytest.mark.parametrize("color", ["RGB", "BGR"])
@@ -57,6 +59,23 @@ def test_the_network_as_published_takes_raw_clips(tiny_network, color, channels_
     with torch.inference_mode():
         made = as_published(tiny_network, rule, "in place", channels_last=channels_last)(clips)
         wanted = tiny_network(frames.permute(0, 1, 4, 2, 3))
+    torch.testing.assert_close(made, wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_network_over_volumes_takes_raw_clips(channels_last):
+    volumes = VolumeConfig(gating="temporal")
+    config = NetworkConfig(
+        backbone="inception_v1", classes=5, segments=8, size=32, width=Fraction(1, 8), volumes=volumes
+    )
+    torch.manual_seed(0)
+    network = build(config).eval()
+    clips = torch.randint(0, 256, (2, 8, 32, 32, 3), dtype=torch.uint8)
+    rule = Normalization((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), "BGR")
+    frames = (clips.flip(4).float() - torch.tensor(rule.mean)) / torch.tensor(rule.std)
+    with torch.inference_mode():
+        made = as_published(network, rule, "in place", channels_last=channels_last)(clips)
+        wanted = network(frames.permute(0, 1, 4, 2, 3))
     torch.testing.assert_close(made, wanted, rtol=1e-4, atol=1e-4)
 
 
@@ -162,6 +181,56 @@ def test_a_peer_that_fails_only_beside_the_others_is_left_out_and_noted(
     assert [variant.name for variant in result.variants[2:]] == [PEERS["channels-last"].title]
     assert set(result.peak_memory) == {own, PEERS["channels-last"].title}
     assert "torch eager: not measured: memory ran out" in result.notes
+
+
+@pytest.mark.parametrize(
+    ("when", "told"),
+    [
+        ("while_opened", "as it was opened beside the others, "),
+        ("while_all_run", "as all ran, of which this one takes the most memory beside the bundle, "),
+    ],
+)
+def test_a_process_that_is_killed_leaves_one_peer_out_and_the_others_go_on(
+    tiny_bundle, tiny_checkpoint, monkeypatch, when, told
+):
+    def add(trials, name, number, total):
+        trials.memory[name] = 2 if name == dying_peers.NAME else 1
+
+    monkeypatch.setattr(measure._Trials, "add", add)
+    monkeypatch.setattr(measure, "OPENER", f"dying_peers:{when}")
+    names = ["channels-last", dying_peers.NAME]
+    result = bench_peers(tiny_bundle, tiny_checkpoint, names, Opening(threads=1), FEW)
+    assert [variant.name for variant in result.variants[2:]] == [PEERS["channels-last"].title]
+    (note,) = [note for note in result.notes if "not measured" in note]
+    assert note.startswith(f"torch eager: not measured: {told}a measuring process was killed by signal 9")
+
+
+def test_processes_that_are_killed_before_all_run_end_nothing(tiny_bundle, tiny_checkpoint, monkeypatch):
+    def killed(*_):
+        raise BenchmarkError("a measuring process was killed by signal 9")
+
+    monkeypatch.setattr(measure, "try_peer", killed)
+    monkeypatch.setattr(measure, "peak_memory", killed)
+    result = bench_peers(tiny_bundle, tiny_checkpoint, ["eager"], Opening(threads=1), FEW)
+    own = result.variants[0].name
+    assert len(result.variants) == 2
+    assert result.peak_memory == {}
+    for what in ("torch eager", f"peak memory of {own}"):
+        assert f"{what}: not measured: a measuring process was killed by signal 9" in result.notes
+
+
+def test_a_file_that_was_not_written_to_its_end_serves_no_other_peer(asked, monkeypatch):
+    def killed(network, normalization, spelling, batch, path):
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exports, "export_plain", killed)
+    monkeypatch.setattr(PeerRequest, "network", lambda self: None)
+    request = asked("fp32")
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            exports.export_spelled(request, "concat")
+    assert not (request.folder / "concat.onnx").exists()
 
 
 def test_an_error_that_names_no_peer_ends_the_measurement(

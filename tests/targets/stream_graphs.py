@@ -5,6 +5,7 @@ import sys
 from functools import cache
 
 import numpy as np
+import onnx_ir as ir
 from target_graphs import canonical, device_of
 
 from edgevid import targets
@@ -31,6 +32,17 @@ def unidirectional(backbone="resnet50"):
 def displaced():
     """Shifts that take from the frame before, one pixel lower. Do not change it."""
     return replace_specs(canonical(1, "resnet50"), lambda spec: _with(spec, 1, -1))
+
+
+@cache
+def other_weights():
+    """The network of `unidirectional`, one weight of it changed. Do not change it."""
+    graph = unidirectional().clone()
+    value = next(value for value in graph.graph.initializers.values() if len(value.shape) == 4)
+    weights = value.const_value.numpy().copy()
+    weights[-1, -1, -1, -1] += 0.01
+    value.const_value = ir.tensor(weights, name=value.name)
+    return graph
 
 
 def _with(spec, dt, dh):

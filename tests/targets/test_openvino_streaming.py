@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from clip_graphs import CHANNELS, SIZE, clip_graph
 from stream_graphs import (
     answers,
     compiled_stream,
@@ -17,10 +18,15 @@ from stream_graphs import (
 from target_graphs import capability_of, device_of
 
 from edgevid import targets
+from edgevid.contract import CompileOptions, RunSettings
 from edgevid.errors import LoweringError
+from edgevid.graph.lower import lower
+from edgevid.graph.retime import per_frame
 from edgevid.graph.streaming import stream_graph
 from edgevid.graph.verify import compare
+from edgevid.shift import Layout, Move, ShiftSpec
 from edgevid.targets import _openvino_one_cache
+from edgevid.targets.onnxruntime import evaluate
 
 pytest.importorskip("openvino")
 
@@ -153,6 +159,28 @@ def test_the_forms_answer_the_same_to_the_last_bit(tmp_path):
             found.append(stepped(session, frames))
     assert len(found) == 2
     np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_shifts_of_volumes_stream_where_caches_are_apart(tmp_path, ahead):
+    moves = (Move(0, 2, 1), *((Move(2, 4, -1), Move(4, 5, 2, 1, 0)) if ahead else ()))
+    graph = clip_graph([ShiftSpec(4, moves, Layout.VOLUME)] * 2)
+    frames = np.random.default_rng(1).normal(size=(9, CHANNELS, SIZE, SIZE)).astype(np.float32)
+    made = stream_graph(graph, lookahead=bool(ahead))
+
+    def compiled(form):
+        plain, settings = lower(made.model, "slice_concat"), RunSettings(threads=1)
+        place = tmp_path / form
+        place.mkdir()
+        options = CompileOptions(HOST, place, "fp32", 1, form, settings, streaming=made.streaming)
+        return targets.find("openvino").compile(plain, options)
+
+    with pytest.raises(LoweringError, match="more axes than frames have"):
+        compiled("one_cache")
+    with opened(compiled("cache_inputs")) as session:
+        found = stepped(session, frames)
+    (wanted,) = evaluate(per_frame(graph, len(frames)), {"clips": frames[None]})
+    assert compare(wanted, found).max_relative <= 1e-4
 
 
 def test_settings_given_at_opening_reach_the_runtime(tmp_path):

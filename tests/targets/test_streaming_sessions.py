@@ -9,18 +9,23 @@ from stream_graphs import (
     answers,
     compiled_stream,
     displaced,
+    in_int8,
     opened,
+    other_weights,
     run_alone,
     stepped,
     unidirectional,
     video,
 )
-from target_graphs import canonical, capability_of, compiled
+from target_graphs import canonical, capability_of, compiled, device_of
 
 from edgevid import targets
 from edgevid.contract import Session
 from edgevid.errors import TargetError
+from edgevid.graph.streaming import stream_graph
 from edgevid.graph.verify import compare
+from edgevid.targets._profiles import device as find_device
+from edgevid.targets._schemes import SCHEMES
 
 COMPUTING = [
     (name, form)
@@ -169,6 +174,35 @@ def test_the_state_of_another_network_is_refused_and_changes_nothing(session, tm
     np.testing.assert_array_equal([stream.step(frame) for frame in frames[2:]], wanted[2:])
 
 
+@pytest.mark.parametrize(("target", "form"), COMPUTING)
+def test_a_state_goes_over_to_the_same_network_compiled_again_and_not_to_one_with_other_weights(
+    tmp_path, target, form
+):
+    frames = video(5)
+    with opened(compiled_stream(target, tmp_path, form=form)) as session:
+        stream = session.stream()
+        stream.step(frames[0])
+        state = stream.save()
+        wanted = stepped(stream, frames[1:])
+    with opened(compiled_stream(target, tmp_path, form=form)) as again:
+        stream = again.stream()
+        stream.restore(state)
+        np.testing.assert_array_equal(stepped(stream, frames[1:]), wanted)
+    with (
+        opened(compiled_stream(target, tmp_path, other_weights(), form=form)) as other,
+        pytest.raises(TargetError, match="the state is of another network"),
+    ):
+        other.stream().restore(state)
+
+
+def test_a_state_of_an_artifact_that_does_not_say_its_network_is_refused(artifact):
+    unnamed = dataclasses.replace(artifact.streaming, network="")
+    with opened(dataclasses.replace(artifact, streaming=unnamed)) as session:
+        with pytest.raises(TargetError, match="does not say which network") as refused:
+            session.stream().save()
+        assert "compile it again" in refused.value.fix
+
+
 def test_frames_of_another_size_or_type_are_refused_and_leave_the_stream_as_it_was(session):
     frames = video(3)
     wanted = stepped(session.stream(), frames)
@@ -264,6 +298,33 @@ def test_with_lookahead_the_answers_come_late_and_are_those_of_the_whole_video(
     found = np.array([*rows[delay:], *late])
     assert compare(answers(both, frames), found).max_relative <= 1e-4
     np.testing.assert_array_equal(again, found)
+
+
+INT8 = [
+    (name, form, device)
+    for name, form, device in (
+        ("openvino", "cache_inputs", None),
+        ("onnxruntime", None, "tensorrt-simulated"),
+        ("tvm", None, None),
+    )
+    if "int8" in targets.find(name).probe(find_device(device) if device else device_of(name)).precisions
+]
+
+
+@pytest.mark.parametrize(("target", "form", "device"), INT8)
+def test_in_int8_lookahead_holds_back_bytes_and_answers_as_the_whole_video_would(
+    tmp_path, target, form, device
+):
+    graph = in_int8(canonical(1, "mobilenet_v2"), SCHEMES["tvm" if target == "tvm" else "openvino"])
+    place, frames = find_device(device) if device else None, video(12)
+    artifact = compiled_stream(
+        target, tmp_path, graph, precision="int8", lookahead=True, form=form, device=place
+    )
+    plain = stream_graph(canonical(1, "mobilenet_v2"), lookahead=True).streaming
+    assert artifact.streaming.nbytes * 4 == plain.nbytes
+    with opened(artifact) as session:
+        found = stepped(session, frames)
+    assert compare(answers(graph, frames), found).sqnr > 20
 
 
 @pytest.mark.parametrize(("target", "form"), COMPUTING)

@@ -45,6 +45,7 @@ def opened(folder, trt, *, data=b"engine", gates=(), delay=0, caches=CACHES):
         ),
         delay,
         gates,
+        network=data.decode(),
     )
     specs = TensorSpec("clips", FRAME, "uint8"), TensorSpec("logits", (1, 3), "float32")
     artifact = Artifact(
@@ -165,7 +166,7 @@ def test_a_state_goes_on_in_another_session(trt, tmp_path):
         np.testing.assert_allclose(follow(stream, VIDEO[4:]), expected(VIDEO)[4:], rtol=1e-6)
 
 
-def test_a_state_of_another_engine_is_refused_and_nothing_is_changed(trt, tmp_path):
+def test_a_state_of_another_network_is_refused_and_nothing_is_changed(trt, tmp_path):
     with opened(tmp_path / "one", trt) as one, opened(tmp_path / "two", trt, data=b"other") as two:
         one.step(VIDEO[0])
         two.step(VIDEO[0])

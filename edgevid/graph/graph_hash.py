@@ -1,4 +1,4 @@
-"""The identity of a network, so that ranges are never applied to another one."""
+"""The identity of a network, so that ranges and states are never applied to another one."""
 
 from __future__ import annotations
 

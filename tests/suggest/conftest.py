@@ -1,0 +1,7 @@
+import pytest
+from suggest_fakes import Machine
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    return Machine().install(monkeypatch)
