@@ -37,6 +37,9 @@ def open_model(artifact: Artifact, settings: RunSettings) -> Any:
         TargetError: OpenVINO refuses it, or it is not the model that the artifact speaks of.
     """
     openvino = require("openvino", "openvino")
+    # The binding makes its table of NumPy's types at the first use. Threads whose first runs met there waited
+    # for good: one held Python's lock, the other the guard of the binding's static variable.
+    openvino.Type.f32.to_dtype()
     config = config_of(artifact.precision, settings)
     try:
         model = openvino.Core().compile_model(str(artifact.path), "CPU", config)

@@ -89,7 +89,7 @@ class OpenVinoSession(CheckedSession):
 
     shares_streams = True
     """Runs of several threads go side by side, as many as it has streams. Two sessions of one thread each
-    would not: the plugin binds both to one processor, and was seen to stop for good."""
+    would not: the plugin binds both to one processor."""
 
     def __init__(self, artifact: Artifact, settings: RunSettings) -> None:
         super().__init__(artifact)
@@ -101,11 +101,6 @@ class OpenVinoSession(CheckedSession):
     def _run(self, clip: NDArray[Any]) -> NDArray[np.float32]:
         if not hasattr(self._mine, "request"):
             self._mine.request = self._model.create_infer_request()
-        if (self._settings.streams or 1) > 1:
-            # `infer` computes in the thread that calls; several at once were seen to stop for good.
-            self._mine.request.start_async([clip], share_inputs=True)
-            self._mine.request.wait()
-            return np.array(self._mine.request.get_output_tensor(0).data, np.float32)
         result = self._mine.request.infer([clip], share_inputs=True, share_outputs=True)
         return np.array(result[0], np.float32)
 
