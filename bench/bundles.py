@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from edgevid.bench.factory import Factory
 from edgevid.bench.in_flight import BURST
-from edgevid.bench.opening import MeasurableBundle, Opening
+from edgevid.bench.opening import MeasurableBundle, OpenBundle, Opening
 from edgevid.bench.processes import compare_in_processes
 from edgevid.bench.protocol import Comparison, Progress, Variant
 from edgevid.bench.results import BundleIdentity, Label, Result
@@ -21,7 +21,17 @@ from edgevid.contract import RunSettings
 from edgevid.errors import BenchmarkError, UnknownDeviceError
 from edgevid.targets._profiles import device as find_device
 
-__all__ = ["bench_bundles", "factory_of", "label_of", "names_of", "open_variants", "parameters_of"]
+__all__ = [
+    "bench_bundles",
+    "factory_of",
+    "identity_of",
+    "in_flight_note",
+    "label_of",
+    "names_of",
+    "open_variants",
+    "parameters_of",
+    "worth_of",
+]
 
 
 def bench_bundles(
@@ -63,7 +73,7 @@ def bench_bundles(
         title=" against ".join(filter(None, (", ".join(names[1:]), names[0]))),
         device=device,
         parameters=parameters_of(how),
-        notes=[*notes, *_in_flight_note(how)],
+        notes=[*notes, *in_flight_note(how)],
         progress=progress,
     )
 
@@ -87,7 +97,8 @@ def parameters_of(how: Opening) -> dict[str, JsonValue]:
     }
 
 
-def _in_flight_note(how: Opening) -> list[str]:
+def in_flight_note(how: Opening) -> list[str]:
+    """What a sample is with several requests in flight; nothing for one."""
     if how.streams in (None, 1):
         return []
     settings = how.run_settings(RunSettings())
@@ -112,11 +123,8 @@ def open_variants(paths: Sequence[str], *, twin: bool = True, **opening: Any) ->
 
         def opened(name: str, folder: Path) -> Variant:
             found = stack.enter_context(how.open(folder))
-            label, note = label_of(found.bundle)
-            if how.on:
-                label, note = "measured", ""
-            note = "; ".join(filter(None, (note, found.clock)))
-            return Variant(name, found.run, label, note, _identity(folder), found.clips)
+            label, note = worth_of(found, how)
+            return Variant(name, found.run, label, note, identity_of(folder), found.clips)
 
         names = names_of(folders)
         variants = [opened(name, folder) for name, folder in zip(names, folders, strict=True)]
@@ -164,6 +172,15 @@ def label_of(bundle: MeasurableBundle) -> tuple[Label, str]:
     return "measured", ""
 
 
-def _identity(folder: Path) -> BundleIdentity:
+def worth_of(opened: OpenBundle, how: Opening) -> tuple[Label, str]:
+    """What its figures are worth, and what stands beside them: why, and by whose clock they are."""
+    label, note = label_of(opened.bundle)
+    if how.on:
+        label, note = "measured", ""
+    return label, "; ".join(filter(None, (note, opened.clock)))
+
+
+def identity_of(folder: Path) -> BundleIdentity:
+    """Which bundle is measured."""
     manifest = (folder / "manifest.json").read_bytes()
     return BundleIdentity(path=str(folder), manifest_sha256=hashlib.sha256(manifest).hexdigest())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgevid.bench.bundles import factory_of, names_of
+from edgevid.bench.factory import Factory
 from edgevid.bench.layer_profile import layer_times
 from edgevid.bench.load import LoadMeter
 from edgevid.bench.memory import peak_memory
@@ -25,6 +26,7 @@ from edgevid.errors import ConfigError, EdgevidError
 
 __all__ = ["Extras", "check_extras", "with_extras"]
 
+_S = TypeVar("_S")
 _T = TypeVar("_T")
 
 
@@ -69,6 +71,7 @@ def with_extras(
     *,
     progress: Progress | None = None,
     keep: Callable[[Result], None] | None = None,
+    alone: Mapping[str, Factory] | None = None,
 ) -> tuple[Result, bool]:
     """The result with what else was asked for, and whether Ctrl-C ended it with what was finished.
 
@@ -81,8 +84,9 @@ def with_extras(
         extras: what else is asked for.
         progress: called for each step.
         keep: is given, before each part, what is there by then, which says what it lacks.
+        alone: opens each variant by itself for its memory, by its name; each bundle by itself if None.
     """
-    work = _Work(bundles, how, progress or _silent)
+    work = _Work(bundles, how, progress or _silent, alone)
     steps: dict[str, Callable[[], None]] = {}
     if extras.memory:
         steps["peak memory"] = work.memory
@@ -107,9 +111,19 @@ def with_extras(
 class _Work:
     """What was found so far, by the fields of `Result`, and what is to be noted."""
 
-    def __init__(self, bundles: Sequence[Path], how: Opening, progress: Progress) -> None:
+    def __init__(
+        self,
+        bundles: Sequence[Path],
+        how: Opening,
+        progress: Progress,
+        alone: Mapping[str, Factory] | None,
+    ) -> None:
         self.bundles, self.how, self.progress = bundles, how, progress
         self.names = names_of(bundles)
+        self.folders = dict(zip(self.names, bundles, strict=True))
+        self.alone = alone or {
+            name: factory_of([folder], how, twin=False) for name, folder in self.folders.items()
+        }
         self.found: dict[str, Any] = {}
         self.notes: list[str] = []
 
@@ -123,10 +137,7 @@ class _Work:
             self.notes.append("peak memory: not of a board")
             return
 
-        def measured(folder: Path, name: str) -> int | None:
-            return peak_memory(factory_of([folder], self.how, twin=False), name)
-
-        self._each("peak memory", "peak_memory", measured)
+        self._each("peak memory", "peak_memory", self.alone, peak_memory)
 
     def layers(self) -> None:
         def measured(folder: Path, name: str) -> tuple[LayerTime, ...] | None:
@@ -136,7 +147,7 @@ class _Work:
             return times
 
         with self._quiet("layer times"):
-            self._each("layer times", "layer_times", measured)
+            self._each("layer times", "layer_times", self.folders, measured)
 
     def stages(self, video: Path, settings: Settings) -> None:
         interrupted = False
@@ -156,13 +167,15 @@ class _Work:
         if interrupted:
             raise KeyboardInterrupt
 
-    def _each(self, what: str, field: str, measure: Callable[[Path, str], _T | None]) -> None:
-        """Of each bundle in turn, so that Ctrl-C keeps the finished ones."""
+    def _each(
+        self, what: str, field: str, subjects: Mapping[str, _S], measure: Callable[[_S, str], _T | None]
+    ) -> None:
+        """Of each variant in turn, so that Ctrl-C keeps the finished ones."""
         values = self.found[field] = dict[str, _T]()
-        for index, (folder, name) in enumerate(zip(self.bundles, self.names, strict=True)):
-            self.progress(ProgressEvent(what, index, len(self.bundles)))
+        for index, (name, subject) in enumerate(subjects.items()):
+            self.progress(ProgressEvent(what, index, len(subjects)))
             with self._noting(f"{what} of {name}"):
-                value = measure(folder, name)
+                value = measure(subject, name)
                 if value is not None:
                     values[name] = value
 

@@ -26,11 +26,11 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from edgevid.contract import Artifact, RunSettings, Session
 from edgevid.errors import BundleError, BundleIntegrityError, BundleVersionError, ConfigError, TargetError
@@ -39,11 +39,28 @@ from edgevid.graph.verify_steps import FrameSequence
 from edgevid.manifest import SCHEMA_VERSION, Manifest
 from edgevid.target_finder import find_target
 
-__all__ = ["Bundle", "check_place", "new_bundle", "save_expectation", "save_sequence", "seal", "sha256"]
+__all__ = [
+    "ENSEMBLE",
+    "MANIFEST",
+    "MEMBERS",
+    "Bundle",
+    "check_place",
+    "new_bundle",
+    "read_record",
+    "save_expectation",
+    "save_sequence",
+    "seal",
+    "sha256",
+]
 
 MANIFEST = "manifest.json"
+ENSEMBLE, MEMBERS = "ensemble.json", "members"
+"""Of several bundles as one: see `edgevid.ensemble`."""
+
 FULL = 1 << 20
 """Bytes; a disk with less free space than this is where a failed write is put down to it."""
+
+_Record = TypeVar("_Record", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -219,7 +236,7 @@ def _check_free(place: Path) -> None:
     if not found:
         return
     try:
-        known = {MANIFEST, *_read_manifest(place).files}
+        known = _own_files(place)
     except BundleVersionError:
         return
     except BundleError as error:
@@ -232,6 +249,16 @@ def _check_free(place: Path) -> None:
             where=place,
             fix="move it away, or give another -o",
         )
+
+
+def _own_files(place: Path) -> set[str]:
+    """Of a bundle; or of an ensemble, with those of its members."""
+    members = sorted((place / MEMBERS).glob("*")) if (place / ENSEMBLE).is_file() else []
+    own = {ENSEMBLE} if members else set()
+    for folder in members or [place]:
+        inside = folder.relative_to(place)
+        own |= {(inside / name).as_posix() for name in (MANIFEST, *_read_manifest(folder).files)}
+    return own
 
 
 def save_expectation(folder: Path, expectation: Expectation) -> str:
@@ -264,21 +291,37 @@ def seal(folder: Path, manifest: Manifest) -> None:
 def _read_manifest(folder: Path) -> Manifest:
     file = folder / MANIFEST
     if not file.is_file():
+        if (folder / ENSEMBLE).is_file():
+            raise BundleError(
+                "this is an ensemble of several networks, and one is wanted here",
+                where=folder,
+                fix=f"give the folder of one of them, as {folder / MEMBERS / '1'}",
+            )
         raise BundleError(
             "no bundle there: manifest.json is missing",
             where=folder,
             fix="give the folder that compile wrote",
         )
+    return read_record(file, Manifest, SCHEMA_VERSION)
+
+
+def read_record(file: Path, kind: type[_Record], latest: int) -> _Record:
+    """The manifest of a bundle or of an ensemble, whose schemas are known up to ``latest``.
+
+    Raises:
+        BundleError: it may not be read, or is damaged.
+        BundleVersionError: written by a newer edgevid.
+    """
     try:
         text = file.read_text(encoding="utf-8")
         head = Manifest.head(text)
-        if head > SCHEMA_VERSION:
+        if head > latest:
             raise BundleVersionError(
-                f"the bundle has schema {head}, this edgevid reads up to {SCHEMA_VERSION}",
+                f"the bundle has schema {head}, this edgevid reads up to {latest}",
                 where=file,
                 fix="pip install --upgrade edgevid, or compile again with this version",
             )
-        return Manifest.model_validate_json(text)
+        return kind.model_validate_json(text)
     except PermissionError as error:
         raise BundleError("the manifest may not be read", where=file, fix="change its permissions") from error
     except ValidationError as error:

@@ -99,7 +99,11 @@ def _record(outcome: Recognition | Failure) -> dict[str, Any]:
         "frames": outcome.frames,
         "views": outcome.views,
         "top": [{"class": a.index, "name": a.name, "probability": a.probability} for a in outcome.top],
-        "seconds": {"read": outcome.seconds[0], "network": outcome.seconds[1]},
+        "seconds": {
+            "read": outcome.seconds[0],
+            "network": outcome.seconds[1],
+            **({"members": outcome.members} if outcome.members else {}),
+        },
         "warnings": list(outcome.warnings),
     }
 
@@ -107,10 +111,13 @@ def _record(outcome: Recognition | Failure) -> dict[str, Any]:
 def _answers(outcome: Recognition) -> None:
     console = show.out()
     read, network = outcome.seconds
+    took = f"read {read * 1e3:.0f} ms, network {network * 1e3:.0f} ms"
+    if outcome.members:
+        each = (f"{title}: {seconds * 1e3:.0f} ms" for title, seconds in outcome.members.items())
+        took += f" ({'; '.join(each)})"
     console.print(
         f"[bold]{escape(_printable(str(outcome.path)))}[/]  "
-        f"{outcome.frames} frames, {outcome.views} view(s), "
-        f"read {read * 1e3:.0f} ms, network {network * 1e3:.0f} ms"
+        f"{outcome.frames} frames, {outcome.views} view(s), {escape(_printable(took))}"
     )
     for warning in outcome.warnings:
         console.print(f"  warning: {warning}", markup=False)

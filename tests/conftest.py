@@ -120,3 +120,13 @@ def tiny_bundle(tiny_checkpoint, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("bundles") / "tiny.bundle"
     compile_checkpoint(tiny_checkpoint, path, batches=(1, 2))
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_ensemble(tiny_bundle, tiny_checkpoint, tmp_path_factory) -> Path:
+    """``tiny_bundle`` and its network for 8 frames, which counts three times as much. Do not change it."""
+    from edgevid.ensemble_compiler import compile_ensemble
+
+    path = tmp_path_factory.mktemp("ensembles") / "tiny.ensemble"
+    compile_ensemble([tiny_bundle, tiny_checkpoint], path, segments=[4, 8], weights=[1, 3])
+    return path

@@ -13,11 +13,11 @@ from edgevid.cli.options import check_file, check_folder, known_hint, named_file
 from edgevid.errors import ConfigError
 
 
-def given(*arguments, views=True):
+def given(*arguments, **kind):
     """The ``flags`` that a verb gets."""
     seen = {}
 
-    @takes_network_flags(views=views)
+    @takes_network_flags(**kind)
     def verb(name: Annotated[str, typer.Argument()], *, flags: dict[str, Any]) -> None:
         seen.update(flags, name=name)
 
@@ -40,6 +40,14 @@ def test_only_settings_that_were_given_are_flags():
 def test_a_verb_that_looks_at_one_view_has_no_options_for_more():
     assert given("--crops", "3", views=False).exit_code == 2
     assert given("--crops", "3") == {"name": "net", "crops": 3}
+
+
+def test_a_verb_of_several_networks_takes_frames_for_each():
+    assert given("--segments", "8,16", several=True) == {"name": "net", "segments": [8, 16]}
+    assert given("--segments", "8", several=True) == {"name": "net", "segments": [8]}
+    assert given(several=True) == {"name": "net"}
+    assert "--segments" in str(given("--segments", "8;16", several=True).exception)
+    assert given("--segments", "8,16").exit_code == 2
 
 
 def test_the_verb_keeps_its_help_and_its_own_options_first():

@@ -16,7 +16,7 @@ FOLDERS = {"edgevid": "edgevid", "targets": "edgevid.targets", "bench": "edgevid
 }
 LEVELS = (
     {"errors", "shift", "contract", "diagnostic", "disk", "target_finder"},
-    {"models", "checkpoints", "graph", "video", "manifest", "bundle", "papers"},
+    {"models", "checkpoints", "graph", "video", "manifest", "bundle", "papers", "scores", "ensemble"},
     {"targets", "recognition"},
     {"bench"},
     {"calibration"},
@@ -25,6 +25,7 @@ LEVELS = (
         "build",
         "choose",
         "compiler",
+        "ensemble_compiler",
         "foreign",
         "int8",
         "lint",
@@ -37,7 +38,7 @@ LEVELS = (
     }
     | {"source", "suggest", "verification"},
     {"doctor", "demo", "live", "show", "show_network", "show_recognition", "show_compare", "show_calibration"}
-    | {"show_lint", "show_sensitivity"},
+    | {"show_ensemble", "show_lint", "show_sensitivity"},
     {"cli"},
     {"__main__"},
 )

@@ -25,6 +25,7 @@ _GIVE = "give a result, as edgevid bench -o and edgevid overhead -o write it"
 _KINDS = {
     "golden": "the manifest of a bundle: measure the bundle with edgevid bench -o",
     "tensors": "a table of ranges, which holds no time",
+    "members": "the manifest of an ensemble: measure the ensemble with edgevid bench -o",
     "everything": "a ranking of layers by what int8 costs, which holds no time",
 }
 """What else edgevid writes as JSON, by a key that only that has."""
@@ -119,7 +120,7 @@ def _files(paths: Iterable[Path]) -> list[tuple[Path, str]]:
         inside = [path]
         if path.is_dir():
             inside = sorted(path.glob("*.json"), key=lambda file: (file.name != SWEEP, file.name))
-            if not inside or inside[0].name == "manifest.json":
+            if not inside or inside[0].name in ("ensemble.json", "manifest.json"):
                 what = "a bundle" if inside else "a folder without results"
                 raise BenchmarkError(f"this is {what}", where=path, fix=_GIVE)
         for file in inside:

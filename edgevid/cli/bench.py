@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgevid.bench.protocol import Progress
     from edgevid.bench.results import Result
     from edgevid.bench.settings import Settings
+    from edgevid.ensemble import Ensemble
 
 __all__ = ["bench"]
 
@@ -27,7 +28,8 @@ __all__ = ["bench"]
 @takes_network_flags(views=False)
 def bench(
     bundles: Annotated[
-        list[Path] | None, typer.Argument(metavar="[BUNDLE]...", help="The first is the baseline.")
+        list[Path] | None,
+        typer.Argument(metavar="[BUNDLE]...", help="The first is the baseline; or one ensemble."),
     ] = None,
     batch: Annotated[str | None, typer.Option(help="Clips a call, as 1,4,16: as compiled.")] = None,
     threads: Annotated[str | None, typer.Option(help="Threads of the runtime in all, as 1,2.")] = None,
@@ -91,6 +93,9 @@ def bench(
     Several batches, numbers of threads or of requests in flight are
     measured one after the other, each as a comparison of its own.
 
+    Of an ensemble the first network is the baseline, and each other one is
+    measured after those before it: what it adds.
+
     On a board each bundle is verified first. An emulated board has no
     latencies: there it ends with the verification.
 
@@ -98,7 +103,7 @@ def bench(
     beside the paper's reference, row by row; killed, the same command goes on.
     """
     from edgevid import show
-    from edgevid.bench.bundles import bench_bundles
+    from edgevid.bench.ensembles import factories_of
     from edgevid.bench.extended import Extras, check_extras, with_extras
     from edgevid.bench.opening import Opening
     from edgevid.bench.progress import progress_bar
@@ -126,6 +131,9 @@ def bench(
     bundles = only_of_tables({"--device": device, "--precision": precision, "--rows": rows}, bundles)
     if (network is not None or flags) and against is None:
         raise ConfigError("a network, and nothing to compare", where="--network", fix="add --against peers")
+    ensemble = _ensemble(
+        bundles, {"--video": video, "--layers": layers, "--sustained": sustained, "--against": against}
+    )
     batches, all_threads, all_streams = (
         _several(text, where)
         for text, where in ((batch, "--batch"), (threads, "--threads"), (streams, "--streams"))
@@ -152,19 +160,23 @@ def bench(
     for file in filter(None, places):
         check_writable(file, "the results")
     check_extras(bundles, ways[0], extras)
-    if on and _verified_on(bundles, on, batches):
+    members = [member.bundle.path for member in ensemble.members] if ensemble else bundles
+    if on and _verified_on(members, on, batches):
         show.out().print("the board is emulated: how long it takes means nothing, and is not measured")
         return
     for how, place in zip(ways, places, strict=True):
         keep = None if place is None else partial(save_result, path=place)
         with progress_bar() as progress:
             if against is None:
-                result = bench_bundles(bundles, settings=protocol, progress=progress, **how.model_dump())
+                result = _latencies(ensemble or bundles, how, protocol, progress)
             else:
                 result = _against_peers(bundles, how, protocol, against, network, flags, progress)
             interrupted = result.status == "interrupted"
             if not interrupted:  # each further part may take an hour, and be killed
-                result, interrupted = with_extras(result, bundles, how, extras, progress=progress, keep=keep)
+                alone = factories_of(ensemble, how) if ensemble else None
+                result, interrupted = with_extras(
+                    result, bundles, how, extras, progress=progress, keep=keep, alone=alone
+                )
         show.out().print(render(result))
         if place is not None:
             save_result(result, place)
@@ -194,6 +206,44 @@ def _place(output: Path, how: Opening, ways: int) -> Path:
     named = {"batch": how.batch, "threads": how.threads, "streams": how.streams}
     told = "".join(f"-{name}{value}" for name, value in named.items() if value is not None)
     return output.with_name(f"{output.stem}{told}{output.suffix}")
+
+
+def _ensemble(bundles: list[Path], of_bundles: Mapping[str, object]) -> Ensemble | None:
+    """The ensemble that is measured; None of bundles.
+
+    Raises:
+        ConfigError: one among others, or an option that only bundles have.
+    """
+    from edgevid.ensemble import Ensemble, is_ensemble
+
+    found = next(filter(is_ensemble, bundles), None)
+    if found is None:
+        return None
+    if len(bundles) > 1:
+        raise ConfigError(
+            "an ensemble beside other bundles: its first network is the baseline of the others",
+            where=found,
+            fix="measure it by itself, or give the folder of one of its networks, as members/1",
+        )
+    ensemble = Ensemble.open(found)
+    if given := [name for name, value in of_bundles.items() if value]:
+        raise ConfigError(
+            f"{', '.join(given)} of several networks",
+            where=given[0],
+            fix=f"give the folder of one of them, as {ensemble.members[0].bundle.path}",
+        )
+    return ensemble
+
+
+def _latencies(
+    measured: Ensemble | list[Path], how: Opening, protocol: Settings, progress: Progress
+) -> Result:
+    from edgevid.bench.bundles import bench_bundles
+    from edgevid.bench.ensembles import bench_ensemble
+
+    if isinstance(measured, list):
+        return bench_bundles(measured, settings=protocol, progress=progress, **how.model_dump())
+    return bench_ensemble(measured, how, protocol, progress=progress)
 
 
 def _against_peers(

@@ -1,10 +1,10 @@
-"""`edgevid compile`: a checkpoint into a bundle."""
+"""`edgevid compile`: a checkpoint into a bundle, or several into an ensemble."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,6 @@ from edgevid.cli.options import (
     FrameTemplate,
     Hint,
     Json,
-    NetworkPath,
     Streams,
     Threads,
     numbers,
@@ -21,12 +20,24 @@ from edgevid.cli.options import (
 )
 from edgevid.errors import ConfigError
 
+if TYPE_CHECKING:
+    from edgevid.bundle import Bundle
+    from edgevid.ensemble import Ensemble
+    from edgevid.source import Say
+
 __all__ = ["compile_"]
 
 
-@takes_network_flags()
+@takes_network_flags(several=True)
 def compile_(
-    network: NetworkPath,
+    networks: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Checkpoint (MIT TSM, mmaction2, …) or ONNX file (.onnx). Several make an ensemble, "
+            "and may be bundles.",
+        ),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the bundle goes.")],
     device: Annotated[str, typer.Option(help="A device profile, see 'edgevid devices'.")] = "host",
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16 or int8.")] = "fp32",
@@ -87,6 +98,12 @@ def compile_(
     lookahead: Annotated[
         bool, typer.Option("--lookahead", help="With --streaming: answer late, for shifts from the future.")
     ] = False,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Of several networks: how much the scores of each count, as 2,1; alike by default."
+        ),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="List every layer with its precision.")] = False,
     as_json: Json = False,
     threads: Threads = None,
@@ -95,10 +112,13 @@ def compile_(
     *,
     flags: dict[str, Any],
 ) -> None:
-    """Compile a checkpoint or an ONNX file for a device and prove that the result is right."""
-    from edgevid import show
+    """Compile a checkpoint or an ONNX file for a device and prove that the result is right.
+
+    Of several networks one bundle is made, whose scores are averaged: an
+    ensemble. They may be bundles that were compiled before.
+    """
+    from edgevid import show, show_ensemble
     from edgevid.calibration.table import find_method
-    from edgevid.compiler import compile_checkpoint
     from edgevid.contract import Tuning
     from edgevid.int8 import Int8, is_table, partial_of, remove_partial
 
@@ -155,9 +175,12 @@ def compile_(
                 partial=partial_of(output),
                 progress=say.progress,
             )
-        bundle = compile_checkpoint(
-            network,
+        made = _compiled(
+            networks,
             output,
+            weights,
+            flags,
+            say,
             device=device,
             precision=precision,
             lowering=lowering,
@@ -169,11 +192,42 @@ def compile_(
             workspace=None if workspace is None else workspace << 20,
             streaming=streaming,
             lookahead=lookahead,
-            say=say,
-            **flags,
         )
     remove_partial(partial_of(output))
-    if as_json:
-        show.print_json(bundle.manifest.model_dump(mode="json"))
-    else:
-        show.bundle(bundle, every_layer=verbose)
+    show_ensemble.compiled(made, as_json=as_json, every_layer=verbose)
+
+
+def _compiled(
+    networks: list[Path], output: Path, weights: str | None, flags: dict[str, Any], say: Say, **options: Any
+) -> Bundle | Ensemble:
+    """A bundle of one network, an ensemble of several.
+
+    Raises:
+        ConfigError: of one network several numbers of frames, or a weight.
+    """
+    from edgevid.compiler import compile_checkpoint
+    from edgevid.ensemble_compiler import compile_ensemble
+
+    segments = flags.pop("segments", [])
+    shares = _weights(weights)
+    if len(networks) > 1:
+        return compile_ensemble(
+            networks, output, segments=segments, weights=shares, flags=flags, say=say, **options
+        )
+    if shares or len(segments) > 1:
+        given = "--weights" if shares else "--segments"
+        raise ConfigError(
+            "numbers for several networks, and one network", where=given, fix="name all of them, or give one"
+        )
+    if segments:
+        flags["segments"] = segments[0]
+    return compile_checkpoint(networks[0], output, say=say, **options, **flags)
+
+
+def _weights(text: str | None) -> list[float]:
+    try:
+        return [] if text is None else [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(
+            f"{text!r} is no list of numbers", where="--weights", fix="write one for each network, as 2,1"
+        ) from error

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from edgevid.cli.options import numbers
 from edgevid.errors import ConfigError
 
 __all__ = ["takes_network_flags"]
@@ -19,6 +20,10 @@ _VIEWS = frozenset({"temporal_clips", "crops", "average"})
 
 def _setting(help: str, *names: str) -> Any:
     return typer.Option(*names, help=help, rich_help_panel="What weights cannot say")
+
+
+_SEVERAL = Annotated[str | None, _setting("T, frames a clip; of several networks one each, as 8,16.")]
+"""Of ``segments``."""
 
 
 def _settings(
@@ -57,14 +62,19 @@ def _settings(
     """The options; what is not given is left to the file."""
 
 
-def takes_network_flags(*, views: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def takes_network_flags(
+    *, views: bool = True, several: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a verb these options instead of its ``flags``, and it those that were given as ``flags``.
 
     Args:
         views: with the options that say how often a video is looked at.
+        several: ``segments`` are a list, since the verb takes several networks.
     """
-    declared = signature(_settings, eval_str=True).parameters.values()
-    added = [each for each in declared if views or each.name not in _VIEWS]
+    declared = dict(signature(_settings, eval_str=True).parameters)
+    if several:
+        declared["segments"] = declared["segments"].replace(annotation=_SEVERAL)
+    added = [each for name, each in declared.items() if views or name not in _VIEWS]
 
     def wrap(verb: Callable[..., None]) -> Callable[..., None]:
         own = signature(verb, eval_str=True)
@@ -89,6 +99,8 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
         flags["clips"] = flags.pop("temporal_clips")
     if "frame_interval" in flags:
         flags["interval"] = flags.pop("frame_interval")
+    if isinstance(flags.get("segments"), str):
+        flags["segments"] = numbers(flags["segments"], "--segments")
     for name in ("mean", "std"):
         if name in flags:
             flags[name] = _triple(flags[name], f"--{name}")

@@ -40,25 +40,35 @@ def run(
 ) -> None:
     """Recognize videos: the five most probable classes of each, and a summary.
 
+    Networks of an ensemble look at each video one after the other, and
+    their scores are averaged. It is decoded once for all of them.
+
     A video that cannot be read, or a line of a list that cannot be
     understood, is skipped by name and counted, and the rest goes on.
 
     Exit status: 0 all recognized; 3 some skipped; 1 none recognized,
     or an error; 2 the command line is wrong; 130 interrupted.
     """
-    from edgevid.bundle import Bundle
+    from edgevid.ensemble import Ensemble, Member
     from edgevid.recognition import find_items, recognize
     from edgevid.show_recognition import report
     from edgevid.video.labels import read_labels
 
-    opened = Bundle.open(bundle)
-    classes = opened.artifact().output.shape[1]
-    names = read_labels(labels, classes) if labels else None
+    def as_asked(member: Member) -> Member:
+        own = member.settings
+        return replace(
+            member,
+            sampling=_sampling(member.sampling, clips, crops, dense),
+            settings=replace(own, threads=threads or own.threads, on=on),
+        )
+
+    opened = Ensemble.open(bundle).with_members(as_asked)
+    names = read_labels(labels, opened.classes) if labels else None
     items = find_items(
         videos,
         frame_template=frame_template,
-        labels=names or opened.manifest.labels,
-        classes=classes,
+        labels=names or opened.labels,
+        classes=opened.classes,
         warn=lambda warning: print(f"warning: {warning}", file=sys.stderr),
     )
     outcomes = recognize(
@@ -66,10 +76,6 @@ def run(
         items,
         labels=names,
         top=top,
-        sampling=_sampling(opened.manifest.sampling, clips, crops, dense),
-        settings=replace(
-            opened.manifest.settings, threads=threads or opened.manifest.settings.threads, on=on
-        ),
         workers=workers,
         patience=timeout,
     )

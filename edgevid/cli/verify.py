@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edgevid.cli.options import BundlePath, On
+from edgevid.errors import ConfigError
 
 __all__ = ["verify"]
 
@@ -21,15 +22,29 @@ def verify(
     seed: Annotated[int, typer.Option(help="Of the random clips of --against.")] = 0,
     on: On = "",
 ) -> None:
-    """Run a bundle on its golden clips and hold it to what the reference computed."""
+    """Run a bundle on its golden clips and hold it to what the reference computed.
+
+    Of an ensemble each network is verified.
+    """
     from edgevid import show
     from edgevid.bundle import Bundle
+    from edgevid.ensemble import Ensemble
     from edgevid.verification import verify_bundle
 
-    opened = Bundle.open(bundle)
+    members = Ensemble.open(bundle).members
+    if against is not None and len(members) > 1:
+        raise ConfigError(
+            f"an ensemble of {len(members)} networks, and one to compare with",
+            where="--against",
+            fix=f"give the folder of one of them, as {members[0].bundle.path}",
+        )
     other = Bundle.open(against) if against else None
-    results = verify_bundle(opened, against=other, batch=batch, seed=seed, on=on)
-    for size, result in results.items():
-        show.verification(result, f"{bundle}, batch {size}", simulated=opened.simulated)
-    for size, result in results.items():
-        result.raise_if_failed(f"{bundle}, batch {size}")
+    verified = []
+    for member in members:
+        name = str(bundle) if len(members) == 1 else f"{bundle}, {member.title}"
+        results = verify_bundle(member.bundle, against=other, batch=batch, seed=seed, on=on)
+        for size, result in results.items():
+            show.verification(result, f"{name}, batch {size}", simulated=member.bundle.simulated)
+            verified.append((f"{name}, batch {size}", result))
+    for name, result in verified:
+        result.raise_if_failed(name)

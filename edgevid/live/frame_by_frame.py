@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgevid.contract import Sampling, Stream, StreamState
 from edgevid.live.frame import TimedFrame
 from edgevid.live.recognizer import Prediction
-from edgevid.recognition.pipeline import scores
+from edgevid.scores import scores
 
 __all__ = ["FrameByFrame"]
 

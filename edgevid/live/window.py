@@ -12,7 +12,7 @@ from edgevid.errors import ConfigError
 from edgevid.graph.verify import run_all
 from edgevid.live.frame import TimedFrame
 from edgevid.live.recognizer import Prediction
-from edgevid.recognition.pipeline import scores
+from edgevid.scores import scores
 from edgevid.video.sample import sample_indices
 
 __all__ = ["SlidingWindow", "check_window"]

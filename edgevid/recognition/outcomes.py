@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgevid.errors import VideoError
@@ -22,7 +22,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Recognition:
-    """What a network sees in one video.
+    """What a network, or an ensemble, sees in one video.
 
     Attributes:
         path: of the video.
@@ -30,9 +30,10 @@ class Recognition:
         label: the class that the list or folder says, if any.
         rank: the place of that class among all answers, from 1; ``None`` without one.
         frames: of the video.
-        views: clips times crops that were averaged.
+        views: clips times crops that were averaged; of an ensemble those of all members together.
         seconds: spent on decoding and resizing, and on the network.
         warnings: about the video, in words.
+        members: seconds of each network of an ensemble, by its title; empty for one network.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class Recognition:
     views: int
     seconds: tuple[float, float]
     warnings: tuple[str, ...]
+    members: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

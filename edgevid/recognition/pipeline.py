@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgevid.contract import RunSettings, Sampling
-from edgevid.errors import VideoError
-from edgevid.graph.verify import run_all
+from edgevid.ensemble import Ensemble
+from edgevid.errors import ConfigError, VideoError
 from edgevid.recognition.outcomes import Answer, Failure, Recognition
 from edgevid.video.prefetch import PATIENCE_SECONDS, read_ahead
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from edgevid.bundle import Bundle
     from edgevid.video.datasets import Item
 
-__all__ = ["recognize", "scores"]
+__all__ = ["recognize"]
 
 
 def recognize(
-    bundle: Bundle,
+    bundle: Bundle | Ensemble,
     items: Iterable[Item],
     *,
     labels: Sequence[str] | None = None,
@@ -37,34 +37,35 @@ def recognize(
     """Run every item, in order; one that cannot be read gives a `Failure` and the others go on.
 
     Args:
-        bundle: opened.
+        bundle: opened; or several networks, which look at each video one after the other.
         items: from `find_items`.
         labels: names instead of the bundle's.
         top: how many answers a video.
-        sampling: instead of the bundle's.
-        settings: threads, streams and hint instead of the bundle's.
+        sampling: instead of the bundle's; members of an ensemble have their own.
+        settings: threads, streams and hint, likewise.
         workers: threads that decode ahead, by default one for two processors.
         patience: seconds of decoding after which a video is given up.
 
     Raises:
-        ConfigError: settings that fit no video; see `read_ahead`.
+        ConfigError: settings that fit no video, see `read_ahead`; or one sampling for several networks.
         BundleError, TargetError: the bundle cannot be opened or run.
     """
-    how = sampling or bundle.manifest.sampling
-    views = how.clips * how.crops
-    names = labels or bundle.manifest.labels
-    batch = max((size for size in bundle.batches if size <= views), default=bundle.batches[0])
+    ensemble = _as_ensemble(bundle, sampling, settings)
+    names = labels or ensemble.labels
+    titles = [member.title for member in ensemble.members]
+    first, *others = [member.sampling for member in ensemble.members]
     with (
-        bundle.session(batch, settings) as session,
-        closing(read_ahead(items, how, workers=workers, patience=patience)) as reading,
+        ensemble.session() as session,
+        closing(read_ahead(items, first, also=others, workers=workers, patience=patience)) as reading,
     ):
         for read in reading:
             item, clips = read.item, read.outcome
             if isinstance(clips, VideoError):
                 yield Failure(item, clips, read.seconds)
                 continue
+            looks = (clips, *clips.also)
             start = perf_counter()
-            probabilities = scores(run_all(session, clips.pixels), how)
+            probabilities = session.run([look.pixels for look in looks])
             seconds = perf_counter() - start
             order = np.argsort(-probabilities, kind="stable")
             places = np.flatnonzero(order == item.label)
@@ -77,19 +78,26 @@ def recognize(
                 label=item.label,
                 rank=int(places[0]) + 1 if places.size else None,
                 frames=clips.frames,
-                views=len(clips.pixels),
+                views=sum(len(look.pixels) for look in looks),
                 seconds=(read.seconds, seconds),
-                warnings=clips.warnings,
+                warnings=tuple(dict.fromkeys(warning for look in looks for warning in look.warnings)),
+                members=dict(zip(titles, session.seconds, strict=True)) if others else {},
             )
 
 
-def scores(logits: NDArray[np.float32], sampling: Sampling) -> NDArray[np.float64]:
-    """Probabilities ``[classes]`` of one video from the logits ``[views, classes]`` of its views.
-
-    The publishers differ: TSM's code averages logits, mmaction2 probabilities.
-    """
-    if sampling.average == "logits":
-        logits = logits.mean(axis=0, keepdims=True)
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    probabilities: NDArray[np.float64] = (shifted / shifted.sum(axis=1, keepdims=True)).mean(axis=0)
-    return probabilities
+def _as_ensemble(
+    bundle: Bundle | Ensemble, sampling: Sampling | None, settings: RunSettings | None
+) -> Ensemble:
+    if not isinstance(bundle, Ensemble):
+        return Ensemble.of(bundle).with_members(
+            lambda member: replace(
+                member, sampling=sampling or member.sampling, settings=settings or member.settings
+            )
+        )
+    if sampling is not None or settings is not None:
+        raise ConfigError(
+            "one sampling, or one way to use the device, for several networks",
+            where=bundle.path,
+            fix="give each its own: ensemble.with_members(lambda member: replace(member, ...))",
+        )
+    return bundle

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Event
 from time import perf_counter
+from typing import Any
 
 from edgevid.contract import Sampling
 from edgevid.errors import ConfigError, VideoError
@@ -57,6 +58,7 @@ def read_ahead(
     workers: int | None = None,
     patience: float = PATIENCE_SECONDS,
     shares: Sequence[float] = (1.0,),
+    also: Sequence[Sampling] = (),
 ) -> Generator[ReadVideo, None, None]:
     """Every item with its clips or its error, in order; a broken video never stops the rest.
 
@@ -68,12 +70,13 @@ def read_ahead(
         sampling: which frames, and which part of them.
         workers: threads; `default_workers` if not given.
         patience: seconds after which a video is given up.
-        shares: of `read_clips`.
+        shares, also: of `read_clips`.
 
     Raises:
         ConfigError: the sampling or a frame template contradicts itself, or a number is not positive.
     """
-    check_sampling(sampling)
+    for each in (sampling, *also):
+        check_sampling(each)
     threads = default_workers() if workers is None else workers
     if threads < 1 or not patience > 0:
         raise ConfigError(
@@ -84,12 +87,13 @@ def read_ahead(
     cancelled = Event()
     pool = ThreadPoolExecutor(threads, thread_name_prefix=_THREAD_NAME)
     pending: deque[Callable[[], ReadVideo]] = deque()
+    read = partial(_read, sampling, patience, cancelled, shares=shares, also=also)
     try:
         for item in items:
             if item.error is not None or leads_nowhere(item.path):  # what needs no thread is faster without
-                pending.append(partial(_read, item, sampling, patience, cancelled, shares))
+                pending.append(partial(read, item))
             else:
-                pending.append(pool.submit(_read, item, sampling, patience, cancelled, shares).result)
+                pending.append(pool.submit(read, item).result)
             if len(pending) > threads:
                 yield pending.popleft()()
         while pending:
@@ -99,9 +103,7 @@ def read_ahead(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _read(
-    item: Item, sampling: Sampling, patience: float, cancelled: Event, shares: Sequence[float]
-) -> ReadVideo:
+def _read(sampling: Sampling, patience: float, cancelled: Event, item: Item, **options: Any) -> ReadVideo:
     start = perf_counter()
     outcome: Clips | VideoError
     try:
@@ -113,7 +115,7 @@ def _read(
             frame_template=item.frame_template,
             frames=item.frames,
             deadline=Deadline(item.path, patience, cancelled),
-            shares=shares,
+            **options,
         )
     except VideoError as error:
         if error is not item.error:

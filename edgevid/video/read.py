@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Clips", "FrameSource", "open_source", "read_clips"]
 
 _T = TypeVar("_T")
+_Look = tuple[int, int, int, str]
 
 
 class FrameSource(Protocol):
@@ -47,12 +48,14 @@ class Clips:
         indices: numbers of the frames used, ``[clips, T]``, likewise.
         frames: how many frames the video has.
         warnings: what the user should know about this video, in words.
+        also: of further samplings of the same video.
     """
 
     pixels: NDArray[np.uint8]
     indices: NDArray[np.int64]
     frames: int
     warnings: tuple[str, ...] = ()
+    also: tuple[Clips, ...] = ()
 
 
 def open_source(
@@ -84,6 +87,7 @@ def read_clips(
     frames: int | None = None,
     deadline: Deadline | None = None,
     shares: Sequence[float] = (1.0,),
+    also: Sequence[Sampling] = (),
 ) -> Clips:
     """Sample, resize and crop one video as ``sampling`` says.
 
@@ -98,30 +102,41 @@ def read_clips(
         frames: number of frames in the folder, if an annotation list tells.
         deadline: when to give the video up.
         shares: parts of the video that are seen, each sampled as if the video ended there; above 0, up to 1.
+        also: further samplings, for which the video is not decoded again.
 
     Raises:
         VideoError: the video cannot be read; the message names the file and the way out.
         ConfigError: the sampling contradicts itself.
     """
-    check_sampling(sampling)
+    samplings = (sampling, *also)
+    for each in samplings:
+        check_sampling(each)
     deadline = deadline or Deadline(source if isinstance(source, (str, Path)) else None)
     opened = open_source(source, frame_template=frame_template, frames=frames, deadline=deadline)
+    looks = {_look(each): each for each in samplings}  # those that are alike share the resized frames
 
-    def transform(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def transform(frame: NDArray[np.uint8]) -> dict[_Look, NDArray[np.uint8]]:
         deadline.check()
-        return transform_frame(frame, sampling)
+        return {look: transform_frame(frame, each) for look, each in looks.items()}
 
-    def chosen(number: int) -> NDArray[np.int64]:
-        return np.concatenate([sample_indices(beginning(number, share), sampling) for share in shares])
+    def chosen(number: int, how: Sampling) -> NDArray[np.int64]:
+        return np.concatenate([sample_indices(beginning(number, share), how) for share in shares])
 
-    count, parts = opened.select(lambda number: chosen(number).ravel().tolist(), transform)
-    indices = chosen(count)
-    # [clips, T, crops, H, W, 3] -> [clips, crops, T, H, W, 3]
-    stacked = np.stack([np.stack([parts[int(index)] for index in clip]) for clip in indices]).swapaxes(1, 2)
-    pixels = np.ascontiguousarray(stacked.reshape(-1, *stacked.shape[2:]))
-    return Clips(
-        pixels, indices, count, (*opened.warnings, *_repeats(count, sample_indices(count, sampling)))
-    )
+    def wanted(number: int) -> list[int]:
+        return [index for how in samplings for index in chosen(number, how).ravel().tolist()]
+
+    count, parts = opened.select(wanted, transform)
+
+    def clips(how: Sampling) -> Clips:
+        indices, look = chosen(count, how), _look(how)
+        # [clips, T, crops, H, W, 3] -> [clips, crops, T, H, W, 3]
+        stacked = np.stack([np.stack([parts[int(index)][look] for index in clip]) for clip in indices])
+        stacked = stacked.swapaxes(1, 2)
+        pixels = np.ascontiguousarray(stacked.reshape(-1, *stacked.shape[2:]))
+        warnings = (*opened.warnings, *_repeats(count, sample_indices(count, how)))
+        return Clips(pixels, indices, count, warnings)
+
+    return replace(clips(sampling), also=tuple(map(clips, also)))
 
 
 def _is_file(path: Path) -> bool:
@@ -129,6 +144,11 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def _look(sampling: Sampling) -> _Look:
+    """What becomes of a frame."""
+    return sampling.resize, sampling.crop, sampling.crops, sampling.library
 
 
 def _repeats(count: int, indices: NDArray[np.int64]) -> tuple[str, ...]:

@@ -193,11 +193,12 @@ class FakeBundle:
             "simulates": "",
             "precision": "fp32",
             "settings": RunSettings(),
+            "batch": 1,
         }
         self.manifest = SimpleNamespace(**{**defaults, **recorded})
 
     def session(self, batch=None, settings=None):
-        return FakeSession(self.folder, batch or 1, settings)
+        return FakeSession(self.folder, batch or self.manifest.batch, settings)
 
     @property
     def golden_clip(self):

@@ -7,10 +7,11 @@ import threading
 import numpy as np
 import pytest
 
+from edgevid import ensemble
 from edgevid.bundle import Bundle
 from edgevid.contract import Sampling
 from edgevid.demo import LABELS
-from edgevid.recognition import Failure, Recognition, find_items, pipeline, recognize, scores
+from edgevid.recognition import Failure, Recognition, find_items, recognize, scores
 from edgevid.video import Item, prefetch, reason_of
 
 
@@ -151,7 +152,7 @@ def test_the_next_video_is_decoded_while_the_network_looks_at_the_present_one(
 
     paths = sorted(videos.glob("*/*.mp4"))[:4]
     monkeypatch.setattr(prefetch, "read_clips", read_clips)
-    monkeypatch.setattr(pipeline, "run_all", run_all)
+    monkeypatch.setattr(ensemble, "run_all", run_all)
     outcomes = list(recognize(Bundle.open(tiny_bundle), find_items(paths), workers=1))
     assert [outcome.path for outcome in outcomes] == paths
     assert looked == [1] * 4

@@ -8,7 +8,7 @@ from making_videos import moving_frames, write_video, write_wav
 
 from edgevid.contract import Sampling
 from edgevid.errors import ConfigError, VideoError
-from edgevid.video import Clips, Item, read_ahead, reason_of
+from edgevid.video import Clips, Item, read_ahead, read_clips, reason_of
 from edgevid.video import prefetch as prefetch_module
 
 SMALL = Sampling(segments=4, resize=32, crop=24)
@@ -191,3 +191,13 @@ def test_settings_that_fit_no_video_stop_at_once(wrong):
         next(read_ahead([], SMALL, **wrong), None)
     with pytest.raises(ConfigError):
         next(read_ahead([], Sampling(resize=100)), None)
+    with pytest.raises(ConfigError):
+        next(read_ahead([], SMALL, also=[Sampling(resize=100)]), None)
+
+
+def test_further_samplings_come_with_the_first(tmp_path):
+    path = write_video(tmp_path / "v.mp4", moving_frames(10))
+    more = Sampling(segments=2, resize=32, crop=24)
+    (read,) = read_ahead([Item(path, None)], SMALL, also=[more])
+    (also,) = read.outcome.also
+    assert (also.pixels == read_clips(path, more).pixels).all()

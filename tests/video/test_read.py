@@ -1,5 +1,7 @@
 """From a video to the clips that a network looks at."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from making_videos import SHARED, decode_everything, moving_frames, write_video
@@ -8,7 +10,7 @@ from PIL import Image
 from edgevid.contract import Sampling
 from edgevid.errors import ConfigError, VideoError
 from edgevid.video.decode import Video
-from edgevid.video.frames import FrameFolder
+from edgevid.video.frames import ArrayFrames, FrameFolder
 from edgevid.video.read import read_clips
 from edgevid.video.sample import uniform_indices
 from edgevid.video.transform import transform_frame
@@ -163,6 +165,51 @@ def test_frames_of_another_type_are_refused():
 def test_settings_that_contradict_themselves_stop_at_once(tmp_path):
     with pytest.raises(ConfigError):
         read_clips(tmp_path / "missing.mp4", Sampling(segments=0))
+
+
+class Counted:
+    """Frames in memory, and how often they are selected and converted."""
+
+    warnings = ()
+
+    def __init__(self, pixels):
+        self.frames, self.selected, self.converted = ArrayFrames(pixels), 0, 0
+
+    def select(self, choose, convert):
+        self.selected += 1
+
+        def counted(frame):
+            self.converted += 1
+            return convert(frame)
+
+        return self.frames.select(choose, counted)
+
+
+def test_further_samplings_of_a_video_are_read_in_the_same_pass():
+    frames = moving_frames(40)
+    dense = replace(SMALL, mode="dense", window=16, clips=2)
+    larger = replace(SMALL, segments=8, resize=40, crop=32, crops=3)
+    source = Counted(frames)
+    clips = read_clips(source, SMALL, also=[dense, larger, SMALL])
+    for found, how in zip((clips, *clips.also), (SMALL, dense, larger, SMALL), strict=True):
+        alone = read_clips(frames, how)
+        assert found.pixels.shape == alone.pixels.shape
+        assert (found.pixels == alone.pixels).all()
+        assert (found.indices == alone.indices).all()
+    assert source.selected == 1
+    wanted = {int(i) for found in (clips, *clips.also) for i in found.indices.ravel()}
+    assert source.converted == len(wanted)
+
+
+def test_a_further_sampling_that_repeats_frames_alone_says_so():
+    clips = read_clips(moving_frames(6), SMALL, also=[replace(SMALL, segments=8)])
+    assert clips.warnings == ()
+    assert clips.also[0].warnings == ("the video has only 6 frames, so that a clip repeats some",)
+
+
+def test_a_further_sampling_that_contradicts_itself_stops_at_once(tmp_path):
+    with pytest.raises(ConfigError):
+        read_clips(tmp_path / "missing.mp4", SMALL, also=[Sampling(segments=0)])
 
 
 @pytest.mark.parametrize("name", ["arm_wrestling.mp4", "test.avi", "test.mp4"])

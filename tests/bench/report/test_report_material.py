@@ -152,6 +152,9 @@ def test_a_bundle_and_an_empty_folder_are_told_apart(tmp_path):
     written(tmp_path / "manifest.json", {"golden": []})
     with pytest.raises(BenchmarkError, match="this is a bundle"):
         read_material([tmp_path])
+    (tmp_path / "manifest.json").rename(tmp_path / "ensemble.json")
+    with pytest.raises(BenchmarkError, match="this is a bundle"):
+        read_material([tmp_path])
 
 
 def test_a_sweep_of_which_nothing_was_measured_is_still_told(tmp_path):
