@@ -175,8 +175,7 @@ class _Sum:
     """A convolution as a sum of those of the pieces of its input.
 
     Those moved behind their convolution come first, then those at rest, which need no copy, then
-    the others: each of these adds up in its accumulators what came before it. Neighbours that move
-    are written beside each other, so that one convolution reads all of them.
+    the others: each of these adds up in its accumulators what came before it.
     """
 
     def __init__(self, graph: ir.Graph, node: ir.Node, write: WriteShift) -> None:
@@ -191,15 +190,14 @@ class _Sum:
     def replace(self, pieces: Sequence[_Piece]) -> None:
         """Put the sum in the convolution's place."""
         late = [piece for piece in pieces if self._moves_behind(piece)]
-        early = [piece for piece in pieces if not self._moves_behind(piece)]
-        resting = [[piece] for piece in early if piece.spec.is_identity]
-        moving = _neighbours([piece for piece in early if not piece.spec.is_identity])
+        early = sorted(
+            (piece for piece in pieces if not self._moves_behind(piece)),
+            key=lambda piece: (not piece.spec.is_identity, piece.start),
+        )
         for piece in late:
             self._add(self._moved_behind(piece))
-        for number, group in enumerate([*resting, *moving]):
-            value = self.writer.concat([self._moved(piece) for piece in group], 1)
-            bias = [] if number else self.bias
-            self._add(self._convolved(group[0].start, group[-1].stop, value, bias))
+        for number, piece in enumerate(early):
+            self._add(self._convolved(piece, self._moved(piece), [] if number else self.bias))
         output = self.node.outputs[0]
         if not early:
             self._add_bias(len(_sizes(output)))
@@ -219,7 +217,7 @@ class _Sum:
         channels = self.array.shape[0]
         self.writer.shape = _sizes(self.node.outputs[0])
         spec = ShiftSpec(piece.spec.segments, (Move(0, channels, *move.displacement),), piece.spec.layout)
-        return self.write(self.writer, self._convolved(piece.start, piece.stop, piece.value, []), spec)
+        return self.write(self.writer, self._convolved(piece, piece.value, []), spec)
 
     def _moved(self, piece: _Piece) -> ir.Value:
         if piece.spec.is_identity:
@@ -227,7 +225,8 @@ class _Sum:
         self.writer.shape = piece.sizes
         return self.write(self.writer, piece.value, piece.spec)
 
-    def _convolved(self, start: int, stop: int, value: ir.Value, bias: Sequence[ir.Value]) -> ir.Value:
+    def _convolved(self, piece: _Piece, value: ir.Value, bias: Sequence[ir.Value]) -> ir.Value:
+        start, stop = piece.start, piece.stop
         # By the weight's name: clips that are computed apart share it.
         kernel = self.writer.constant(f"{self.weight.name}.{start}_{stop}", self.array[:, start:stop])
         return self.writer.op("Conv", [value, kernel, *bias], **self.node.attributes)
@@ -239,17 +238,6 @@ class _Sum:
         for value in self.bias:
             array = _constant(value).reshape(-1, *[1] * (rank - 2))
             self._add(self.writer.constant(f"{value.name}.rank{rank}", array))
-
-
-def _neighbours(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
-    """In groups without a gap."""
-    groups: list[list[_Piece]] = []
-    for piece in pieces:
-        if groups and groups[-1][-1].stop == piece.start:
-            groups[-1].append(piece)
-        else:
-            groups.append([piece])
-    return groups
 
 
 def _sizes(value: ir.Value) -> list[int]:
