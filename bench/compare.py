@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
 from pydantic import JsonValue
 
 from edgevid.bench.load import LoadMeter
+from edgevid.bench.own_command import own_command
 from edgevid.bench.protocol import Comparison, Progress, measure
 from edgevid.bench.results import ProcessRun, Result
 from edgevid.bench.settings import Settings
@@ -53,7 +53,7 @@ def conclude(
         title=title,
         device=device,
         created=datetime.now(timezone.utc),
-        command=tuple(sys.orig_argv),
+        command=own_command(),
         settings=settings,
         parameters=dict(parameters or {}),
         runs=tuple(runs),

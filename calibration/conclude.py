@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevid import __version__
+from edgevid.bench.own_command import own_command
 from edgevid.bench.statistics import median, median_interval
 from edgevid.bench.summary import Estimate as Timing
 from edgevid.calibration.comparison import Comparison, DataRecord, SkippedVideo, Variant, VideoRecord
@@ -57,7 +57,7 @@ def conclude(
     return Comparison(
         edgevid=__version__,
         created=datetime.now(timezone.utc),
-        command=tuple(sys.orig_argv),
+        command=own_command(),
         data=DataRecord(
             source=data.source,
             sha256=data.sha256,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial as variant
@@ -21,6 +20,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 import edgevid
+from edgevid.bench.own_command import own_command
 from edgevid.calibration.chunks import Chunk, batch_of, chunks, clip_shape, filled
 from edgevid.calibration.data import Data, check_labels
 from edgevid.calibration.finite import not_finite
@@ -118,7 +118,7 @@ def sensitivity(
     return Ranking(
         edgevid=edgevid.__version__,
         runtime=runtime,
-        command=tuple(sys.orig_argv),
+        command=own_command(),
         graph_sha256=hashed,
         scheme=asdict(scheme),
         source=data.source,

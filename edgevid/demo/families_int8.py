@@ -9,7 +9,6 @@ the figures of all members asked for, ``FOLDER/NAME/accuracy.json`` every answer
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from edgevid import show_compare
 from edgevid.bench.claims import Claim, told
+from edgevid.bench.own_command import own_command
 from edgevid.calibration.compare import compare
 from edgevid.calibration.comparison import Comparison
 from edgevid.calibration.statistics import Estimate, Paired
@@ -235,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         drops += drops_of(family, devices, found, missing)
         # After each member, since the next one takes many minutes.
         whole = Drops(
-            command=tuple(sys.orig_argv),
+            command=own_command(),
             clips=chosen.count,
             calibrated=chosen.clips,
             method=chosen.method,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from edgevid.bench.own_command import own_command
 from edgevid.bench.protocol import Progress
 from edgevid.bench.report.overhead import points_of
 from edgevid.bench.results import Result
@@ -112,6 +112,6 @@ def _wanted(sweep: Sweep) -> SweepRecord:
         segments=sweep.config.segments,
         size=sweep.config.size,
         threads=sweep.threads,
-        command=tuple(sys.orig_argv),
+        command=own_command(),
         points=tuple(state for curve in sweep.curves for state in _states_wanted(sweep, curve)),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -11,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from edgevid.bench.own_command import own_command
 from edgevid.bench.protocol import Progress
 from edgevid.bench.results import Result
 from edgevid.bench.settings import Settings
@@ -174,7 +174,7 @@ class _Found:
             machine=self.machine,
             precision=asked.precision,
             threads=asked.threads,
-            command=tuple(sys.orig_argv),
+            command=own_command(),
             rows=tuple(self.rows.values()),
         )
 

@@ -10,6 +10,7 @@ import bench_fakes
 import pytest
 
 from edgevid.bench.factory import Factory
+from edgevid.bench.own_command import own_command
 from edgevid.bench.processes import compare_in_processes
 from edgevid.bench.settings import Settings
 from edgevid.bench.storage import load_result
@@ -34,7 +35,7 @@ def test_each_process_measures_anew_and_its_arguments_reach_it():
     assert result.status == "complete"
     assert min(result.runs[1].samples["slower"].wall_ns) >= 3e6
     assert {(event.process, event.processes) for event in events} == {(0, 2), (1, 2)}
-    assert result.command == tuple(sys.orig_argv)
+    assert result.command == own_command()
 
 
 def test_the_time_budget_is_shared_by_the_processes():
