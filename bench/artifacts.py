@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -37,7 +38,9 @@ def factory_of(artifacts: Mapping[str, Artifact], label: Label = "measured") -> 
 def open_variants(artifacts: Mapping[str, Any], label: Label = "measured") -> Iterator[Comparison]:
     """Open the artifacts, the first of them twice; all of one shape get the same clip of noise.
 
-    A streaming one gets its first frame again and again, as further frames of one video.
+    A streaming one gets its first frame again and again, as further frames of one video. The order in which
+    they are opened is left to chance: what is opened early may lie better in memory, and over several
+    processes that shall favour none.
 
     Raises:
         TargetError: a runtime refuses an artifact.
@@ -53,5 +56,9 @@ def open_variants(artifacts: Mapping[str, Any], label: Label = "measured") -> It
                 run = partial(session.step, clip[0, 0])
             return Variant(name, run, label)
 
-        variants = [opened(name) for name in artifacts]
-        yield Comparison(variants[0], variants[1:], twin=opened(variants[0].name).run)
+        baseline, *others = artifacts
+        places = [baseline, *others, baseline]
+        order = random.sample(range(len(places)), len(places))
+        found = {place: opened(places[place]) for place in order}
+        variants = [found[place] for place in range(len(places))]
+        yield Comparison(variants[0], variants[1:-1], twin=variants[-1].run)
