@@ -41,8 +41,7 @@ PRECISIONS = pytest.mark.parametrize("precision", BYTES)
 BOTH = pytest.mark.parametrize("backbone", BACKBONES)
 FULL_SIZE = [
     ("mobilenet_v2", "fp32"),
-    ("resnet50", "fp16"),
-    pytest.param("mobilenet_v2", "fp16", marks=pytest.mark.slow),
+    *(pytest.param(name, "fp16", marks=pytest.mark.slow) for name in ("resnet50", "mobilenet_v2")),
     pytest.param("resnet50", "fp32", marks=pytest.mark.slow),
 ]
 CACHE_NUMBERS = {"resnet50": 702_464, "mobilenet_v2": 27_048}
