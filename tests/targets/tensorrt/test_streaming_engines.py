@@ -77,6 +77,7 @@ def test_caches_are_inputs_and_outputs_of_their_type_and_no_byte_more(backbone, 
 def test_a_network_that_looks_ahead_is_built_with_its_gates(precision, tmp_path):
     artifact = compiled("resnet50", precision, tmp_path, "bidirectional")
     assert artifact.streaming.delay > 0
+    assert {cache.dtype for cache in artifact.streaming.caches} == {TYPES[precision]}
     assert '"valid"' in (tmp_path / "example.py").read_text()
 
 
