@@ -22,8 +22,7 @@ from edgevid.bench.settings import Settings
 from edgevid.bench.timing import no_garbage_collection, timed
 from edgevid.contract import Sampling
 from edgevid.graph.verify import run_all
-from edgevid.video.read import open_source, read_clips
-from edgevid.video.sample import sample_indices
+from edgevid.video.read import open_source, read_clips, wanted_frames
 
 __all__ = ["StageSamples", "measure_stages", "time_stages"]
 
@@ -48,7 +47,8 @@ def time_stages(
     """Measure in a fresh process, the bundles in turn; ``settings.rounds`` and the time budget are looked at.
 
     ``decode`` reads the file and the frames that the bundle looks at, ``preprocess`` resizes and crops them,
-    ``inference`` runs all clips of the video, and ``whole`` does all of that once more in one go.
+    ``flow`` computes the optical flow between them, if the network looks at that, ``inference`` runs all
+    clips of the video, and ``whole`` does all of that once more in one go.
 
     Args:
         bundles: their folders.
@@ -126,6 +126,7 @@ def _samples(rows: Sequence[dict[Stage, tuple[int, int]]]) -> dict[Stage, Sample
             wall_ns=tuple(row[stage][0] for row in rows), cpu_ns=tuple(row[stage][1] for row in rows)
         )
         for stage in STAGES
+        if all(stage in row for row in rows)
     }
 
 
@@ -154,10 +155,14 @@ class _Stages:
     def measure(self) -> dict[Stage, tuple[int, int]]:
         """Nanoseconds of wall and CPU time of each stage."""
         decoded, decode = _with_result(self._decode)
-        clips, preprocess = _with_result(lambda: read_clips(decoded, self.sampling))
+        clips, prepared = _with_result(lambda: read_clips(decoded, self.sampling))
+        flow: dict[Stage, tuple[int, int]] = {}
+        if self.sampling.flow is not None:
+            flow["flow"] = clips.flow_ns
         return {
             "decode": decode,
-            "preprocess": preprocess,
+            "preprocess": (prepared[0] - clips.flow_ns[0], prepared[1] - clips.flow_ns[1]),
+            **flow,
             "inference": timed(lambda: run_all(self.session, clips.pixels)),
             "whole": timed(self._whole),
         }
@@ -165,7 +170,7 @@ class _Stages:
     def _decode(self) -> _Decoded:
         return _Decoded(
             *open_source(self.video).select(
-                lambda count: sample_indices(count, self.sampling).ravel().tolist(), lambda frame: frame
+                lambda count: wanted_frames(count, self.sampling), lambda frame: frame
             )
         )
 
