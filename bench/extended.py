@@ -47,15 +47,21 @@ class Extras:
     sustained_seconds: float | None = None
 
 
-def check_extras(bundles: Sequence[Path], how: Opening, extras: Extras) -> None:
+def check_extras(bundles: Sequence[Path], how: Opening, extras: Extras, *, of_ensemble: bool = False) -> None:
     """See what would fail after hours of other measurements.
+
+    Args:
+        bundles: that are measured.
+        how: they are opened.
+        extras: what is asked for.
+        of_ensemble: they are the networks of one, of which a sustained run runs all.
 
     Raises:
         ConfigError: a sustained run of several bundles.
         BundleError: a bundle that cannot be opened.
         VideoError: the video cannot be read.
     """
-    if extras.sustained_seconds is not None and len(bundles) != 1:
+    if extras.sustained_seconds is not None and len(bundles) != 1 and not of_ensemble:
         raise ConfigError(
             f"a sustained run of {len(bundles)} bundles", where="--sustained", fix="give one bundle"
         )
@@ -79,12 +85,13 @@ def with_extras(
 
     Args:
         result: the latencies.
-        bundles: that they are of.
+        bundles: that they are of; of an ensemble its networks.
         how: the bundles are opened.
         extras: what else is asked for.
         progress: called for each step.
         keep: is given, before each part, what is there by then, which says what it lacks.
-        alone: opens each variant by itself for its memory, by its name; each bundle by itself if None.
+        alone: of an ensemble: opens each variant by itself, by its name, the n-th of which runs the first n
+            networks. Each bundle is a variant if None.
     """
     work = _Work(bundles, how, progress or _silent, alone)
     steps: dict[str, Callable[[], None]] = {}
@@ -124,6 +131,7 @@ class _Work:
         self.alone = alone or {
             name: factory_of([folder], how, twin=False) for name, folder in self.folders.items()
         }
+        self.together = {name: count for count, name in enumerate(alone, start=1)} if alone else None
         self.found: dict[str, Any] = {}
         self.notes: list[str] = []
 
@@ -153,7 +161,7 @@ class _Work:
         interrupted = False
         with self._noting("stages"), self._quiet("stages"):
             self.found["stages"], interrupted = time_stages(
-                self.bundles, self.how, video, settings, progress=self.progress
+                self.bundles, self.how, video, settings, together=self.together, progress=self.progress
             )
         if interrupted:
             raise KeyboardInterrupt
@@ -161,8 +169,9 @@ class _Work:
     def sustained(self, seconds: float) -> None:
         interrupted = False
         with self._noting("sustained run"), self._quiet("sustained run"):
+            name, variant = list(self.alone.items())[-1]
             self.found["sustained"], interrupted = sustain(
-                self.bundles[0], self.how, self.names[0], seconds, progress=self.progress
+                variant, name, seconds, on_board=bool(self.how.on), progress=self.progress
             )
         if interrupted:
             raise KeyboardInterrupt

@@ -22,7 +22,7 @@ from edgevid.bench.settings import Settings
 from edgevid.bench.timing import no_garbage_collection, timed
 from edgevid.contract import Sampling
 from edgevid.graph.verify import run_all
-from edgevid.video.read import open_source, read_clips, wanted_frames
+from edgevid.video.read import Clips, open_source, read_clips, wanted_frames
 
 __all__ = ["StageSamples", "measure_stages", "time_stages"]
 
@@ -42,12 +42,13 @@ def time_stages(
     video: Path,
     settings: Settings,
     *,
+    together: Mapping[str, int] | None = None,
     progress: Progress | None = None,
 ) -> tuple[StageSamples, bool]:
-    """Measure in a fresh process, the bundles in turn; ``settings.rounds`` and the time budget are looked at.
+    """Measure in a fresh process, the variants in turn; ``settings.rounds`` and the budget are looked at.
 
-    ``decode`` reads the file and the frames that the bundle looks at, ``preprocess`` resizes and crops them,
-    ``flow`` computes the optical flow between them, if the network looks at that, ``inference`` runs all
+    ``decode`` reads the file and the frames that the variant looks at, ``preprocess`` resizes and crops them,
+    ``flow`` computes the optical flow between them, if a network looks at that, ``inference`` runs all
     clips of the video, and ``whole`` does all of that once more in one go.
 
     Args:
@@ -55,6 +56,8 @@ def time_stages(
         how: they are opened.
         video: a file that each can read.
         settings: of the protocol.
+        together: variants that run several bundles, which share what is decoded: by its name, how many from
+            the first. Each bundle is a variant if None.
         progress: called for each step.
 
     Returns:
@@ -73,6 +76,7 @@ def time_stages(
         f"{__name__}:measure_stages",
         {
             "paths": [str(path.absolute()) for path in bundles],
+            "together": together,
             "opening": how.model_dump(),
             "video": str(video.absolute()),
             "rounds": settings.rounds,
@@ -90,6 +94,7 @@ def measure_stages(
     video: str,
     rounds: int,
     seconds: float | None,
+    together: Mapping[str, int] | None = None,
     *,
     keep: Keep,
     tell: Told,
@@ -97,10 +102,12 @@ def measure_stages(
     """What the fresh process calls."""
     how = Opening.model_validate(opening)
     folders = [Path(path) for path in paths]
-    names = names_of(folders)
+    names = list(together or names_of(folders))
     found: dict[str, list[dict[Stage, tuple[int, int]]]] = {name: [] for name in names}
     with ExitStack() as stack:
-        calls = [_Stages(stack.enter_context(how.open(folder)), Path(video)) for folder in folders]
+        opened = [stack.enter_context(how.open(folder)) for folder in folders]
+        groups = [opened[:count] for count in together.values()] if together else [[one] for one in opened]
+        calls = [_Stages(group, Path(video)) for group in groups]
         stack.enter_context(no_garbage_collection())
         began = time.perf_counter()
         try:
@@ -147,35 +154,42 @@ class _Decoded:
 class _Stages:
     """What `edgevid run` does with one video, in pieces."""
 
-    def __init__(self, opened: OpenBundle, video: Path) -> None:
-        self.sampling: Sampling = opened.bundle.manifest.sampling
-        self.session = opened.session
+    def __init__(self, opened: Sequence[OpenBundle], video: Path) -> None:
+        self.samplings: list[Sampling] = [each.bundle.manifest.sampling for each in opened]
+        self.sessions = [each.session for each in opened]
         self.video = video
 
     def measure(self) -> dict[Stage, tuple[int, int]]:
         """Nanoseconds of wall and CPU time of each stage."""
         decoded, decode = _with_result(self._decode)
-        clips, prepared = _with_result(lambda: read_clips(decoded, self.sampling))
+        clips, prepared = _with_result(lambda: self._clips(decoded))
         flow: dict[Stage, tuple[int, int]] = {}
-        if self.sampling.flow is not None:
+        if any(how.flow is not None for how in self.samplings):
             flow["flow"] = clips.flow_ns
         return {
             "decode": decode,
             "preprocess": (prepared[0] - clips.flow_ns[0], prepared[1] - clips.flow_ns[1]),
             **flow,
-            "inference": timed(lambda: run_all(self.session, clips.pixels)),
+            "inference": timed(lambda: self._run(clips)),
             "whole": timed(self._whole),
         }
 
     def _decode(self) -> _Decoded:
-        return _Decoded(
-            *open_source(self.video).select(
-                lambda count: wanted_frames(count, self.sampling), lambda frame: frame
-            )
-        )
+        def wanted(count: int) -> list[int]:
+            return [index for how in self.samplings for index in wanted_frames(count, how)]
+
+        return _Decoded(*open_source(self.video).select(wanted, lambda frame: frame))
+
+    def _clips(self, source: _Decoded | Path) -> Clips:
+        first, *others = self.samplings
+        return read_clips(source, first, also=others)
+
+    def _run(self, clips: Clips) -> None:
+        for session, look in zip(self.sessions, (clips, *clips.also), strict=True):
+            run_all(session, look.pixels)
 
     def _whole(self) -> None:
-        run_all(self.session, read_clips(self.video, self.sampling).pixels)
+        self._run(self._clips(self.video))
 
 
 def _with_result(call: Callable[[], _T]) -> tuple[_T, tuple[int, int]]:

@@ -1,13 +1,13 @@
-"""A bundle run without a pause for minutes: does it stay as fast, and what does it cost?"""
+"""A variant run without a pause for minutes: does it stay as fast, and what does it cost?"""
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
+from edgevid.bench.factory import Factory
 from edgevid.bench.fresh_process import Keep, Told, call_apart
-from edgevid.bench.opening import Opening
 from edgevid.bench.protocol import Progress, ProgressEvent
 from edgevid.bench.results import Status, Sustained, SustainedPoint
 from edgevid.bench.sensors import Sensors
@@ -26,9 +26,16 @@ STAGE = "sustained"
 
 
 def sustain(
-    folder: Path, how: Opening, name: str, seconds: float, *, progress: Progress | None = None
+    variant: Factory, name: str, seconds: float, *, on_board: bool, progress: Progress | None = None
 ) -> tuple[Sustained, bool]:
-    """Run a bundle for so many seconds in a fresh process.
+    """Run a variant for so many seconds in a fresh process.
+
+    Args:
+        variant: opens it as the baseline, alone.
+        name: of it.
+        seconds: at least.
+        on_board: it runs elsewhere, so that sensors here say nothing of it.
+        progress: called for each step.
 
     Returns:
         The run, and whether Ctrl-C ended it with what was finished.
@@ -44,7 +51,7 @@ def sustain(
 
     answer = call_apart(
         f"{__name__}:run_on",
-        {"folder": str(folder.absolute()), "opening": how.model_dump(), "name": name, "seconds": seconds},
+        {"variant": variant.job(), "name": name, "seconds": seconds, "on_board": on_board},
         label=f"sustained run of {name}",
         told=told,
     )
@@ -55,12 +62,11 @@ def sustain(
 
 
 def run_on(
-    folder: str, opening: dict[str, Any], name: str, seconds: float, *, keep: Keep, tell: Told
+    variant: Mapping[str, Any], name: str, seconds: float, on_board: bool, *, keep: Keep, tell: Told
 ) -> None:
     """What the fresh process calls."""
-    how = Opening.model_validate(opening)
     points: list[SustainedPoint] = []
-    sensors = None if how.on else Sensors()
+    sensors = None if on_board else Sensors()
     away = ("clocks, temperature and energy are the board's: they are not read",)
     notes = away if sensors is None else sensors.missing()
 
@@ -70,23 +76,24 @@ def run_on(
         )
         keep(run.model_dump_json())
 
-    with how.open(Path(folder)) as opened, no_garbage_collection():
-        opened.run()
+    with Factory.model_validate(variant).open() as opened, no_garbage_collection():
+        run, clips = opened.baseline.run, opened.baseline.clips or 0
+        run()
         if sensors is not None:
             sensors.joules()
         last = began = time.perf_counter()
         try:
             while (elapsed := time.perf_counter() - began) < seconds:
                 tell({"stage": STAGE, "done": int(elapsed), "total": int(seconds)})
-                walls = [timed(opened.run)[0]]
+                walls = [timed(run)[0]]
                 # Until the time is up, so that the last point is no shorter than the others.
                 while time.perf_counter() - began - elapsed < POINT_SECONDS:
-                    walls.append(timed(opened.run)[0])
+                    walls.append(timed(run)[0])
                 points.append(
                     SustainedPoint(
                         seconds=elapsed,
                         wall_ns=round(median(walls)),
-                        clips=len(walls) * opened.clips,
+                        clips=len(walls) * clips,
                         **(sensors.read() if sensors else {}),
                     )
                 )

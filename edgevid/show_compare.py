@@ -69,6 +69,9 @@ def comparison(found: Comparison) -> None:
         console.print(_early(found))
     for line in _remarks(found):
         console.print(line, markup=False, style="dim")
+    if found.latency:
+        style = "bold green" if found.latency.verdict.valid else "bold red"
+        console.print(f"latency: {found.latency.verdict}", style=style, markup=False)
     for pair, variant in zip(found.pairs, found.variants[1:], strict=True):
         _pair(console, found, pair, variant)
 
@@ -127,8 +130,6 @@ def _remarks(found: Comparison) -> Iterator[str]:
     yield from (f"{variant.name}: {variant.note}" for variant in found.variants if variant.note)
     used = {variant.label for variant in found.variants} - {"measured"}
     yield from (f"[{label}]: {meaning}" for label, meaning in LABELS.items() if label in used)
-    if found.latency:
-        yield f"latency: {found.latency.verdict}"
     if not found.data.labelled:
         yield "no video has a label: accuracy is unknown, and only the answers can be compared"
     elif found.data.labelled < found.data.videos:
@@ -142,6 +143,8 @@ def _pair(console: Console, found: Comparison, pair: Pair, variant: Variant) -> 
         f"{name} drop {_drop(drop)}" for name, drop in (("top-1", pair.top1), ("top-5", pair.top5)) if drop
     ]
     lines.append(f"agreement {_share(pair.agreement)} %, {noise}, cosine {pair.cosine:.6f}")
+    if variant.ratio:
+        lines.append(f"a run takes {_times(variant.ratio)} that of {found.variants[0].name}")
     changed = sorted((c for c in pair.classes if c.change), key=lambda c: (-abs(c.change), c.index))
     if changed:
         listed = ", ".join(f"{c.name} {c.change:+d} of {c.videos}" for c in changed[:_SHOWN])
@@ -161,6 +164,11 @@ def _pair(console: Console, found: Comparison, pair: Pair, variant: Variant) -> 
 
 def _milliseconds(found: Timing | None) -> str:
     return "-" if found is None else f"{found.median:.4g}"
+
+
+def _times(found: Timing) -> str:
+    within = found.interval
+    return f"{found.median:.3f}x" + (f" ({within.low:.3f}..{within.high:.3f})" if within else "")
 
 
 def _share(found: Estimate | None) -> str:

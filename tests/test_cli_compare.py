@@ -200,10 +200,17 @@ def online(tiny_network, tmp_path_factory):
 
 def test_offline_and_online_stand_side_by_side_with_the_time_of_a_frame(invoke, online, videos, tmp_path):
     out = tmp_path / "c.json"
-    given = ("compare", *online, "--data", videos, "--rounds", 5, "--early", "50%", "-o", out)
-    code, printed, _ = invoke(*given)
+    given = ("compare", *online, "--data", videos, "--rounds", 5, "--processes", 2, "--early", "50%")
+    code, printed, _ = invoke(*given, "-o", out)
     assert code == 0
     found = json.loads(out.read_text())
+    runs = found["latency"]["runs"]
+    assert [[variant["role"] for variant in run["variants"]] for run in runs] == [
+        ["baseline", "twin", "candidate"]
+    ] * 2
+    assert [len(run["orders"]) for run in runs] == [5, 5]
+    assert f"a run takes {found['variants'][1]['ratio']['median']:.3f}x" in printed
+    assert "latency: VALID" in printed or "latency: INVALID: " in printed
     assert found["pairs"][0]["agreement"]["value"] == 1, "the average over frames is the offline answer"
     assert found["pairs"][0]["sqnr"] is None or found["pairs"][0]["sqnr"] > 80
     offline, streamed = found["variants"]

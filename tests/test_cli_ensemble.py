@@ -107,7 +107,7 @@ def test_the_json_of_a_compile_holds_every_manifest(tiny_bundle, tmp_path):
         (["inspect", "{pair}"], "a folder, not a file"),
         (["bench", "{pair}", "{bundle}"], "measure it by itself"),
         (["bench", "{pair}", "--layers"], "--layers of several networks"),
-        (["bench", "{pair}", "--sustained", "1"], "--sustained of several networks"),
+        (["bench", "{pair}", "--video", "none.mp4"], "none.mp4"),
         (["bench", "{pair}", "--batch", "2"], "no artifact for batch 2"),
         (["report", "{pair}", "-o", "r.html"], "this is a bundle"),
         (["report", "{pair}/ensemble.json", "-o", "r.html"], "manifest of an ensemble"),

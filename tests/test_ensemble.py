@@ -9,6 +9,7 @@ import pytest
 
 from edgevid.bundle import Bundle, new_bundle
 from edgevid.calibration.clips import Arrays
+from edgevid.compiler import compile_checkpoint
 from edgevid.contract import Sampling
 from edgevid.ensemble import Ensemble, Member, check_members, is_ensemble
 from edgevid.ensemble_compiler import compile_ensemble
@@ -66,6 +67,16 @@ def test_scores_are_the_weighted_mean_of_what_the_members_compute(pair):
         assert probabilities.shape == (5,)
         assert len(session.seconds) == 2
         assert all(seconds > 0 for seconds in session.seconds)
+
+
+@pytest.mark.parametrize("device", ["reference", "host-tvm"])
+def test_networks_of_other_runtimes_run_side_by_side_too(pair, tiny_checkpoint, tmp_path, device):
+    one = compile_checkpoint(tiny_checkpoint, tmp_path / "one", device=device)
+    made = compile_ensemble([one.path, one.path], tmp_path / "made", device=device)
+    clip = one.golden_clip
+    with made.session() as session, pair.members[0].bundle.session(1) as other:
+        expected = ensemble_scores([other.run(clip)], [Sampling()], [1])
+        np.testing.assert_allclose(session.run([clip, clip]), expected, rtol=1e-3)
 
 
 def test_views_of_a_video_fill_the_batches_that_were_compiled(pair):

@@ -31,7 +31,7 @@ def fixed_file(request, tiny_network, tmp_path_factory):
     return export_in_place(tiny_network, request.param, path)
 
 
-@pytest.fixture(scope="module", params=EXPORTERS)
+@pytest.fixture(scope="module", params=["legacy", pytest.param("dynamo", marks=pytest.mark.slow)])
 def open_file(request, tiny_network, tmp_path_factory):
     path = tmp_path_factory.mktemp("open") / f"{request.param}.onnx"
     return export_in_place(tiny_network, request.param, path, dynamic=True)

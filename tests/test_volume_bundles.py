@@ -56,7 +56,7 @@ class AsVolumes(torch.nn.Module):
         return self.network.classify_volumes(volumes)
 
 
-@pytest.mark.parametrize("exporter", ["legacy", "dynamo"])
+@pytest.mark.parametrize("exporter", ["legacy", pytest.param("dynamo", marks=pytest.mark.slow)])
 def test_a_foreign_file_of_a_network_over_volumes_compiles(tmp_path, exporter):
     path = tmp_path / "foreign.onnx"
     more = {"dynamo": False} if exporter == "legacy" else {"dynamo": True, "external_data": False}

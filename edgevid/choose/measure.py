@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -31,6 +32,9 @@ FINALISTS = 4
 _HEAT_RUNS, _HEAT_SECONDS = 3, 0.05
 _HEAT_MARGIN = 1.2
 """What takes longer than this by the fastest is not timed again."""
+
+_HOPELESS = 5.0
+"""What takes longer than this by the fastest so far is run once: in bf16 some forms take half a minute."""
 
 _PROCESSES = 2
 """Of the last heat: copies of one network differ by half a percent within a process."""
@@ -80,7 +84,8 @@ def measure(candidates: Candidates, machine: str, say: Callable[[str], None]) ->
         for number, name in enumerate(candidates.names):
             say(f"trying lowering {name} ({number + 1} of {len(candidates.names)})")
             try:
-                entrants[name] = _enter(candidates, name, Path(place) / str(number))
+                fastest = min((entrant.seconds for entrant in entrants.values()), default=math.inf)
+                entrants[name] = _enter(candidates, name, Path(place) / str(number), fastest)
             except EdgevidError as error:
                 tried[name] = TriedRecord(name=name, state="rejected", reason=error.what)
         rejected = _without_faults(entrants)
@@ -94,24 +99,37 @@ def measure(candidates: Candidates, machine: str, say: Callable[[str], None]) ->
         return _record(candidates, machine, tried, entrants, result)
 
 
-def _enter(candidates: Candidates, name: str, folder: Path) -> _Entrant:
+def _enter(candidates: Candidates, name: str, folder: Path, fastest: float) -> _Entrant:
+    """Compile, verify and run one; ``fastest`` are the seconds of the fastest so far."""
     folder.mkdir()
     artifact = candidates.build(name, folder)
     with candidates.open(artifact) as session:
-        if wrong := candidates.check(session):
-            raise LoweringError(wrong, where=name)
         layers = session.layers()
         unexpected = unexpected_layers(layers, candidates.precision, candidates.float_layers)
-        return _Entrant(artifact, _least_seconds(session), slow_layers(layers), tuple(unexpected))
+        enough = max(_HOPELESS * fastest, _HEAT_SECONDS)
+        entrant = _Entrant(artifact, _least_seconds(session, enough), slow_layers(layers), tuple(unexpected))
+        if entrant.seconds > enough:
+            faults = f"; {entrant.faults}" if entrant.faults else ""
+            raise LoweringError(
+                f"a run takes {1e3 * entrant.seconds:.4g} ms, {entrant.seconds / fastest:.0f} times that of "
+                f"the fastest before it{faults}",
+                where=name,
+            )
+        if wrong := candidates.check(session):
+            raise LoweringError(wrong, where=name)
+        return entrant
 
 
-def _least_seconds(session: Session) -> float:
+def _least_seconds(session: Session, enough: float) -> float:
+    """The least of a few runs; of the first alone, if that takes longer than ``enough``."""
     clip = np.zeros(session.input.shape, session.input.dtype)
     found: list[float] = []
     while len(found) < _HEAT_RUNS or sum(found) < _HEAT_SECONDS:
         began = time.perf_counter()
         session.run(clip)
         found.append(time.perf_counter() - began)
+        if found[0] > enough:
+            break
     return min(found)
 
 

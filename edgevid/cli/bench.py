@@ -52,7 +52,7 @@ def bench(
     layers: Annotated[bool, typer.Option("--layers", help="What each operation takes.")] = False,
     sustained: Annotated[
         float | None,
-        typer.Option(min=0.001, metavar="MINUTES", help="Run one bundle without a pause, too."),
+        typer.Option(min=0.001, metavar="MINUTES", help="Run it without a pause, too; one bundle."),
     ] = None,
     against: Annotated[
         str | None,
@@ -94,7 +94,8 @@ def bench(
     measured one after the other, each as a comparison of its own.
 
     Of an ensemble the first network is the baseline, and each other one is
-    measured after those before it: what it adds.
+    measured after those before it: what it adds. With --video they share
+    what is decoded; --sustained runs all of them.
 
     On a board each bundle is verified first. An emulated board has no
     latencies: there it ends with the verification.
@@ -131,9 +132,7 @@ def bench(
     bundles = only_of_tables({"--device": device, "--precision": precision, "--rows": rows}, bundles)
     if (network is not None or flags) and against is None:
         raise ConfigError("a network, and nothing to compare", where="--network", fix="add --against peers")
-    ensemble = _ensemble(
-        bundles, {"--video": video, "--layers": layers, "--sustained": sustained, "--against": against}
-    )
+    ensemble = _ensemble(bundles, {"--layers": layers, "--against": against})
     batches, all_threads, all_streams = (
         _several(text, where)
         for text, where in ((batch, "--batch"), (threads, "--threads"), (streams, "--streams"))
@@ -159,8 +158,8 @@ def bench(
     places = [None if output is None else _place(output, how, len(ways)) for how in ways]
     for file in filter(None, places):
         check_writable(file, "the results")
-    check_extras(bundles, ways[0], extras)
     members = [member.bundle.path for member in ensemble.members] if ensemble else bundles
+    check_extras(members, ways[0], extras, of_ensemble=ensemble is not None)
     if on and _verified_on(members, on, batches):
         show.out().print("the board is emulated: how long it takes means nothing, and is not measured")
         return
@@ -175,7 +174,7 @@ def bench(
             if not interrupted:  # each further part may take an hour, and be killed
                 alone = factories_of(ensemble, how) if ensemble else None
                 result, interrupted = with_extras(
-                    result, bundles, how, extras, progress=progress, keep=keep, alone=alone
+                    result, members, how, extras, progress=progress, keep=keep, alone=alone
                 )
         show.out().print(render(result))
         if place is not None:

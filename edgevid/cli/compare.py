@@ -40,7 +40,8 @@ def compare(
         str | None, typer.Option(metavar="SHARES", help="See beginnings of the videos too: 10%,25%,50%,100%.")
     ] = None,
     latency: Annotated[bool, typer.Option("--latency/--no-latency", help="Measure it too.")] = True,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds of measuring latency.")] = 20,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of measuring latency, a process.")] = 20,
+    processes: Annotated[int, typer.Option(min=1, help="Fresh processes to measure it in.")] = 1,
     workers: Workers = None,
     timeout: Patience = 60.0,
 ) -> None:
@@ -49,7 +50,8 @@ def compare(
     Exit status: 1 if a candidate surely loses more top-1 than --max-drop (the whole 95 % interval
     of the paired drop is above it), or on an error; 0 otherwise. Videos that cannot be read are
     skipped by name for all networks. With --early the frames are sampled from the first part of
-    each video as if it ended there; whole videos are always seen.
+    each video as if it ended there; whole videos are always seen. Latency is measured as by
+    edgevid bench, on one clip; of networks that take frame by frame that of a frame stands beside it.
     """
     from edgevid import show_compare
     from edgevid.bench.settings import Settings
@@ -81,7 +83,7 @@ def compare(
             logits=named_files(logits or [], "--logits"),
             max_drop=None if max_drop is None else max_drop / 100,
             threads=threads,
-            timing=Settings(rounds=rounds) if latency else None,
+            timing=Settings(rounds=rounds, processes=processes) if latency else None,
             labels=names,
             sensitivity=rankings,
             output=output,

@@ -28,6 +28,7 @@ from edgevid.graph.plain_shift import (
 from edgevid.graph.shift_op import DOMAIN, SHIFT, shift_nodes, spec_of, zero_point_of
 from edgevid.graph.split_conv import decimate_pointwise, split_convolutions
 from edgevid.graph.volume import frames_to_volume
+from edgevid.graph.whole_blocks import fill_blocks
 from edgevid.shift import Layout, ShiftSpec
 
 __all__ = ["KEEP", "LOWERINGS", "PLAIN_FORMS", "Lowering", "form_of", "lower", "lower_plain"]
@@ -183,6 +184,7 @@ def _pad(writer: Writer, value: ir.Value, spec: ShiftSpec) -> ir.Value:
 
 
 def _split_in_volumes(model: ir.Model, write: WriteShift) -> None:
+    fill_blocks(model)
     compute_clips_apart(model, frames_to_volume(model))
     split_convolutions(model, write)
     decimate_pointwise(model)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from edgevid.live.frame import Decoded
+from edgevid.live.vpx import damage_check
 from edgevid.video.color import RgbConverter
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ _MOST_HELD = 32
 def decoded(packets: Iterable[Packet[VideoStream] | None], stream: VideoStream) -> Iterator[Decoded]:
     """Decode as packets come; pixels of None stand for a frame that is damaged or lost, in its place.
 
-    Decoders that would conceal damage are told not to. Frames that are made from a lost one, up to the next
-    key frame, may look wrong all the same.
+    Decoders that would conceal damage are told not to, and of VP8 and VP9 another one is asked. Frames that
+    are made from a lost one, up to the next key frame, may look wrong; those of VP8 and VP9 are None.
 
     Raises:
         SkippedVideoError: the pixel format cannot be converted, or the frames are too large.
@@ -31,23 +32,26 @@ def decoded(packets: Iterable[Packet[VideoStream] | None], stream: VideoStream) 
 
     convert, unit, owed = RgbConverter(), stream.time_base, _Owed()
     stream.codec_context.options = {**stream.codec_context.options, "err_detect": "explode"}
-    for packet in packets:
-        stamp = packet.pts if packet is not None and packet.size and not packet.is_discard else None
-        lost = owed.add(stamp)
-        try:
-            frames = stream.codec_context.decode(packet)
-        except av.error.EOFError:
-            break
-        except av.FFmpegError:
-            frames = []
-            lost += owed.failed(stamp)
-        yield from [(None, None)] * lost
-        for frame in frames:
-            lost, whole = owed.given(frame.pts)
+    with damage_check(stream) as is_damaged:
+        for packet in packets:
+            stamp = packet.pts if packet is not None and packet.size and not packet.is_discard else None
+            lost = owed.add(stamp)
+            if packet is not None and packet.size and is_damaged(bytes(packet)):
+                owed.damaged(stamp)
+            try:
+                frames = stream.codec_context.decode(packet)
+            except av.error.EOFError:
+                break
+            except av.FFmpegError:
+                frames = []
+                lost += owed.failed(stamp)
             yield from [(None, None)] * lost
-            # Not frame.time: PyAV forgets the unit of frames that come after the last packet.
-            time = None if frame.pts is None or unit is None else float(frame.pts * unit)
-            yield time, convert(frame) if whole and not frame.is_corrupt else None
+            for frame in frames:
+                lost, whole = owed.given(frame.pts)
+                yield from [(None, None)] * lost
+                # Not frame.time: PyAV forgets the unit of frames that come after the last packet.
+                time = None if frame.pts is None or unit is None else float(frame.pts * unit)
+                yield time, convert(frame) if whole and not frame.is_corrupt else None
     yield from [(None, None)] * owed.end()
 
 
@@ -77,6 +81,11 @@ class _Owed:
             return 1
         self._stamps[stamp] = False
         return 0
+
+    def damaged(self, stamp: int | None) -> None:
+        """The frame of a packet is not whole, whatever its decoder makes of it."""
+        if stamp in self._stamps:
+            self._stamps[stamp] = False
 
     def given(self, stamp: int | None) -> tuple[int, bool]:
         """A frame came: how many before it never will, and whether nobody complained of its packet."""

@@ -7,11 +7,12 @@ import pytest
 
 from edgevid.bench.bundles import identity_of
 from edgevid.bench.ensembles import NOTE, bench_ensemble, factories_of, open_additions
-from edgevid.bench.extended import Extras, with_extras
+from edgevid.bench.extended import Extras, check_extras, with_extras
 from edgevid.bench.in_flight import BURST
 from edgevid.bench.opening import Opening
 from edgevid.bench.protocol import Elapsed
 from edgevid.bench.settings import Settings
+from edgevid.demo import write_videos
 from edgevid.ensemble import Ensemble
 from edgevid.errors import BenchmarkError
 
@@ -126,7 +127,10 @@ def test_requests_in_flight_are_those_of_each_network_in_turn(make, tmp_path):
     assert [log(tmp_path, number).count("run 10") for number in (1, 2)] == [2 * BURST, 2 * BURST]
 
 
-def test_a_real_ensemble_is_measured_in_a_fresh_process_with_its_memory(tiny_ensemble):
+def test_a_real_ensemble_is_measured_in_a_fresh_process_with_its_memory_stages_and_endurance(
+    tiny_ensemble, tmp_path
+):
+    video = next(write_videos(tmp_path, "easy", 1, length=8, size=32).parent.glob("*/*.mp4"))
     ensemble, how = Ensemble.open(tiny_ensemble), Opening(threads=1)
     result = bench_ensemble(ensemble, how, Settings(rounds=6))
     names = ["tiny, 4 frames", "with tiny, 8 frames"]
@@ -135,7 +139,16 @@ def test_a_real_ensemble_is_measured_in_a_fresh_process_with_its_memory(tiny_ens
     assert result.parameters == {"ensemble": "tiny.ensemble", "batch": "as compiled", "threads": 1}
     assert NOTE in result.notes
     factories = factories_of(ensemble, how)
-    found, interrupted = with_extras(result, [], how, Extras(), alone=factories)
+    folders = [member.bundle.path for member in ensemble.members]
+    extras = Extras(video=video, sustained_seconds=0.2)
+    check_extras(folders, how, extras, of_ensemble=True)
+    found, interrupted = with_extras(result, folders, how, extras, alone=factories)
     assert not interrupted
+    assert list(found.stages) == names
+    first, both = (stages["inference"].wall_ns for stages in found.stages.values())
+    assert sum(both) > sum(first), "the second network comes after the first"
+    assert len(both) == 6
+    assert found.sustained.variant == names[-1]
+    assert found.sustained.points[0].clips > 0
     assert list(found.peak_memory) == names
     assert min(found.peak_memory.values()) > 1 << 20

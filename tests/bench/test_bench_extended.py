@@ -229,8 +229,8 @@ def test_a_sustained_run_is_kept_again_and_again(fake, monkeypatch):
     monkeypatch.setattr(sustained, "KEEP_SECONDS", 0.0)
     monkeypatch.setattr(sustained, "POINT_SECONDS", 0.01)
     kept = []
-    how = Opening(opener=FAKE).model_dump()
-    sustained.run_on(str(fake), how, "fake", 0.2, keep=kept.append, tell=lambda step: None)
+    variant = factory_of([fake], Opening(opener=FAKE), twin=False)
+    sustained.run_on(variant.job(), "fake", 0.2, False, keep=kept.append, tell=lambda step: None)
     runs = [Sustained.model_validate_json(text) for text in kept]
     assert [run.status for run in runs] == [*["interrupted"] * (len(runs) - 1), "complete"]
     assert [len(run.points) for run in runs[:-1]] == list(range(1, len(runs)))
@@ -239,7 +239,8 @@ def test_a_sustained_run_is_kept_again_and_again(fake, monkeypatch):
 def test_a_sustained_run_whose_process_died_says_so(fake, monkeypatch):
     kept = Sustained(variant="fake", wanted_seconds=60, status="interrupted").model_dump_json()
     monkeypatch.setattr(sustained, "call_apart", lambda *_, **__: Answer(kept, remark="ended with status -9"))
-    run, interrupted = sustained.sustain(fake, Opening(opener=FAKE), "fake", 60)
+    variant = factory_of([fake], Opening(opener=FAKE), twin=False)
+    run, interrupted = sustained.sustain(variant, "fake", 60, on_board=False)
     assert (run.status, interrupted) == ("interrupted", False)
     assert run.notes == ("ended with status -9",)
 

@@ -146,8 +146,9 @@ def test_the_curve_is_printed_and_drawn(run, capsys):
 def test_a_network_that_takes_frame_by_frame_has_the_time_of_a_frame(run, monkeypatch, capsys):
     interval = Interval(6.0, 10.0, 0.95, "order statistics")
     timed = {f"network{index}": Timing(median=8.0, interval=interval) for index in range(3)}
+    ratio = {"network1": Timing(median=1.5, interval=Interval(1.4, 1.6, 0.95, "order statistics"))}
     monkeypatch.setattr(
-        "edgevid.calibration.compare.measure_latency", lambda *_, **__: Latency(None, timed, {})
+        "edgevid.calibration.compare.measure_latency", lambda *_, **__: Latency(None, timed, ratio)
     )
     streaming = (None, Streaming(2, ()), Streaming(2, (), delay=2))
     data = Numbered(LABELS)
@@ -157,7 +158,10 @@ def test_a_network_that_takes_frame_by_frame_has_the_time_of_a_frame(run, monkey
     assert (found.variants[1].frame_ms.interval.low, found.variants[1].frame_ms.interval.high) == (3, 5)
     assert sum("takes frame by frame" in note for note in found.notes) == 2
     show_compare.comparison(found)
-    assert "ms a frame" in capsys.readouterr().out
-    assert "ms a frame" in render(found)
+    printed, page = capsys.readouterr().out, render(found)
+    assert "ms a frame" in printed
+    assert "ms a frame" in page
+    assert "a run takes 1.500x (1.400..1.600) that of network0" in printed
+    assert "1.40..1.60 of its time" in page
     still = run(data, *[one_hot(LABELS)] * 3, timing=object())
     assert "ms a frame" not in render(still)

@@ -31,7 +31,7 @@ def write_sources(folder):
     write(folder / "source4.safetensors", resnet)
 
 
-@pytest.mark.parametrize(("first", "files"), [(0, 200), pytest.param(10**6, 800, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("first", "files"), [(0, 100), pytest.param(10**6, 800, marks=pytest.mark.slow)])
 def test_damaged_checkpoints_are_refused_in_words_or_are_networks(tmp_path, first, files):
     write_sources(tmp_path)
     done = subprocess.run(

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from time import sleep
 
 import pytest
 
@@ -15,7 +16,7 @@ from edgevid.choose.key import network_key
 from edgevid.choose.ship import main as ship
 from edgevid.choose.store import Store, user_store
 from edgevid.compiler import compile_checkpoint
-from edgevid.contract import Layer, Normalization, RunSettings
+from edgevid.contract import Layer, Normalization, RunSettings, TensorSpec
 from edgevid.errors import LoweringError, VerificationError
 from edgevid.graph.export import export
 from edgevid.graph.prelude import with_uint8_clips
@@ -333,3 +334,60 @@ def test_a_network_without_a_shift_has_its_forms_measured_too(request_):
     graph = canonical(shift=None)
     found = choose(candidates(graph, request_))
     assert {one.name for one in found.tried} == set(request_.capability.plain_forms)
+
+
+def test_one_that_takes_far_longer_than_another_is_neither_run_again_nor_verified(
+    graph, request_, monkeypatch
+):
+    checked = []
+
+    def check(session):
+        checked.append(session.artifact.lowering)
+        return ""
+
+    def least(session, enough):
+        return 60.0 if session.artifact.lowering == "fused_pad" else 0.001
+
+    monkeypatch.setattr(measure_module, "_least_seconds", least)
+    found = choose(candidates(graph, request_, names=("negative_pad", "fused_pad"), check=check))
+    assert [one.state for one in found.tried] == ["chosen", "rejected"]
+    assert "a run takes 6e+04 ms, 60000 times that of the fastest before it" in found.tried[1].reason
+    assert checked == ["negative_pad"]
+
+
+def test_what_is_hopeless_runs_once():
+    class Slow:
+        input = TensorSpec("clip", (1, 2, 4, 4, 3), "uint8")
+        runs = 0
+
+        def run(self, clip):
+            self.runs += 1
+            sleep(0.02)
+
+    slow, quick = Slow(), Slow()
+    assert measure_module._least_seconds(slow, 0.01) >= 0.02
+    assert measure_module._least_seconds(quick, 10.0) >= 0.02
+    assert (slow.runs, quick.runs) == (1, 3)
+
+
+@pytest.mark.parametrize(("second", "chosen"), [(1_100_000, "negative_pad"), (900_000, "fused_pad")])
+def test_another_than_the_default_is_chosen_if_it_is_faster_in_every_process(
+    graph, request_, monkeypatch, second, chosen
+):
+    real = measure_module.compare_in_processes
+
+    def timed(*arguments, **options):
+        result = real(*arguments, **options)
+        runs = []
+        for run, other in zip(result.runs, (600_000, second), strict=True):
+            times = {name: other if name == "fused_pad" else 1_000_000 for name in run.samples}
+            samples = {
+                name: each.model_copy(update={"wall_ns": (times[name],) * len(each.wall_ns)})
+                for name, each in run.samples.items()
+            }
+            runs.append(run.model_copy(update={"samples": samples}))
+        return result.model_copy(update={"runs": tuple(runs)})
+
+    monkeypatch.setattr(measure_module, "compare_in_processes", timed)
+    monkeypatch.setattr(measure_module, "_HEAT_MARGIN", 100.0)
+    assert choose(candidates(graph, request_, names=("negative_pad", "fused_pad"))).chosen == chosen

@@ -77,7 +77,7 @@ def write_sources(folder):
     save(folder / "source4.onnx", MANY_KINDS, weights=weights, imports=', "local" : 1')
 
 
-@pytest.mark.parametrize(("first", "files"), [(0, 200), pytest.param(10**6, 800, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("first", "files"), [(0, 100), pytest.param(10**6, 800, marks=pytest.mark.slow)])
 def test_damaged_files_are_refused_in_words_or_read_right(tmp_path, first, files):
     write_sources(tmp_path)
     paths = {"PYTHONPATH": os.pathsep.join((str(HERE), str(HERE.parent)))}

@@ -12,6 +12,8 @@ from edgevid.errors import VideoError
 from edgevid.live import Counts, find_source
 from edgevid.live.files import timed
 
+WEBM = ("libvpx", "libvpx-vp9")
+
 
 def write(path, count, *, codec="mpeg4", times=None, rate=25):
     """A video whose frames get brighter; ``times`` are in 1/1000 s."""
@@ -66,9 +68,9 @@ def test_a_damaged_frame_is_skipped_and_counted_and_the_others_come(tmp_path):
     assert seen[5].time == pytest.approx(7 / 25, abs=1e-3)
 
 
-@pytest.mark.parametrize("codec", ["mjpeg", "mpeg4", "libx264", "libx265"])
+@pytest.mark.parametrize("codec", ["mjpeg", "mpeg4", "libx264", "libx265", "libvpx", "libvpx-vp9"])
 def test_frames_with_damage_inside_are_skipped_and_the_others_keep_their_numbers(tmp_path, codec):
-    path = tmp_path / "a.mkv"
+    path = tmp_path / ("a.webm" if codec in WEBM else "a.mkv")
     grain = np.random.default_rng(0).integers(0, 256, (16, 60, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
@@ -87,15 +89,23 @@ def test_frames_with_damage_inside_are_skipped_and_the_others_keep_their_numbers
     for packet in packets[12::12]:
         begin, size = len(packet) // 3, len(packet) // 3
         wrong = packet[:begin] + noise.bytes(size) + packet[begin + size :]
+        if codec == "libvpx":  # noise that takes no more bytes than there are cannot be told from a picture
+            wrong = packet[:begin] + b"\xff" * (len(packet) - begin)
         broken = broken.replace(packet, wrong)
     path.write_bytes(broken)
     seen, counts = read(path)
     assert counts.frames + counts.skipped == 40
     assert counts.skipped >= 3
     assert [frame.number for frame in seen] == [round(frame.time * 25) for frame in seen]
-    if codec == "mjpeg":
+    if codec in ("mjpeg", *WEBM):  # of WebM's not even those come that are made from damaged ones
         for frame in seen:
             np.testing.assert_array_equal(frame.pixels, whole[frame.number].pixels)
+
+
+def test_without_libvpx_frames_of_webm_come_as_they_decode(tmp_path, monkeypatch):
+    monkeypatch.setattr("edgevid.live.vpx._library", lambda: None)
+    _, counts = read(write(tmp_path / "a.webm", 5, codec="libvpx"))
+    assert (counts.frames, counts.skipped) == (5, 0)
 
 
 def test_a_file_that_breaks_off_ends_the_stream_with_a_warning(tmp_path):

@@ -186,7 +186,7 @@ def test_a_peer_that_fails_only_beside_the_others_is_left_out_and_noted(
 @pytest.mark.parametrize(
     ("when", "told"),
     [
-        ("while_opened", "as it was opened beside the others, "),
+        pytest.param("while_opened", "as it was opened beside the others, ", marks=pytest.mark.slow),
         ("while_all_run", "as all ran, of which this one takes the most memory beside the bundle, "),
     ],
 )

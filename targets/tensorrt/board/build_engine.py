@@ -435,7 +435,7 @@ def build(trt: Any, files: Files, log: Any, workspace: int) -> bytes:
     else:
         config.max_workspace_size = workspace
     config.clear_flag(trt.BuilderFlag.TF32)  # float32 is float32
-    halve_caches(trt, files, network)
+    type_caches(trt, files, network)
     calibrator = allow_types(trt, files, builder, config)
     keep_in_float(trt, files, config, network)
     plan = builder.build_serialized_network(network, config)
@@ -492,19 +492,30 @@ def keep_in_float(trt: Any, files: Files, config: Any, network: Any) -> None:
     config.set_flag(getattr(flags, strict))
 
 
-def halve_caches(trt: Any, files: Files, network: Any) -> None:
-    """Let caches be what layers compute with, so that nothing converts them."""
+def type_caches(trt: Any, files: Files, network: Any) -> None:
+    """Let caches be what layers compute with, so that nothing converts them.
+
+    Of inputs and outputs in int8 TensorRT wants the range by a call of its own, also where the calibration
+    cache has it: trtexec of TensorRT 8.0 to 10.3 does so (samples/common/sampleEngines.cpp,
+    setTensorScalesFromCalibration).
+    """
     streaming = files.settings["streaming"]
-    caches = streaming["caches"] if streaming else []
-    halves = {cache[end] for cache in caches for end in ("name", "next") if cache["dtype"] == "float16"}
+    caches = [each for each in streaming["caches"] if each["dtype"] != "float32"] if streaming else []
+    wanted = {cache[end]: cache for cache in caches for end in ("name", "next")}
     ends = [network.get_input(index) for index in range(network.num_inputs)]
     ends += [network.get_output(index) for index in range(network.num_outputs)]
     for tensor in ends:
-        if tensor.name in halves:
+        cache = wanted.pop(tensor.name, None)
+        if cache is None:
+            continue
+        if cache["dtype"] == "int8":
+            tensor.dtype = trt.int8
+            most = 127 * streaming["steps"][cache["name"]]
+            tensor.set_dynamic_range(-most, most)
+        else:
             tensor.dtype = trt.float16
-            halves.discard(tensor.name)
-    if halves:
-        raise BoardError(f"the network lacks {', '.join(sorted(halves))}", "copy the whole bundle again")
+    if wanted:
+        raise BoardError(f"the network lacks {', '.join(sorted(wanted))}", "copy the whole bundle again")
 
 
 class End(NamedTuple):
@@ -634,7 +645,7 @@ class Stream(Engine):
     def _tensors(self, trt: Any) -> Tuple[List[Any], List[Tuple[int, ...]]]:
         """Of the frame, then of the logits; caches and gates are kept aside."""
         ends = {end.name: end for end in self._ends(trt)}
-        kinds = {"float32": (trt.float32, 4), "float16": (trt.float16, 2)}
+        kinds = {"float32": (trt.float32, 4), "float16": (trt.float16, 2), "int8": (trt.int8, 1)}
         for cache in self._streaming["caches"]:
             kind, size = kinds[cache["dtype"]]
             given, following = ends.pop(cache["name"], None), ends.pop(cache["next"], None)

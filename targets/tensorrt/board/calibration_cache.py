@@ -8,13 +8,14 @@ pairs that other GPUs take (issue 4832).
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgevid.errors import GraphError
+from edgevid.targets.tensorrt.cache_tensors import caches_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -23,7 +24,7 @@ __all__ = ["as_float_and_ranges", "version_number", "write_cache"]
 
 _SAME_RANGE = frozenset(
     {"Clip", "Concat", "Flatten", "Identity", "MaxPool", "Pad", "Relu", "Reshape", "Slice", "Split"}
-    | {"Squeeze", "Transpose", "Unsqueeze"}
+    | {"Squeeze", "Transpose", "Unsqueeze", "Where"}
 )
 """What moves or cuts values: one scale holds on both of its sides."""
 
@@ -94,17 +95,35 @@ def version_number(version: str) -> int:
 
 
 def _spread(graph: ir.Model, steps: dict[str, float]) -> None:
-    """Give tensors without a step that of what they are moved to, else of what they are moved from."""
+    """Give tensors without a step that of what they are moved to, else of what they are moved from.
+
+    What is written to a cache is moved to what is read from it.
+    """
     nodes = [node for node in graph.graph if node.op_type in _SAME_RANGE]
-    for node in reversed(nodes):
-        known = [steps[str(value.name)] for value in node.outputs if str(value.name) in steps]
-        for value in node.inputs if known else ():
-            if value is not None and not _is_constant(value) and value.name is not None:
-                steps.setdefault(value.name, known[0])
+    _spread_back(nodes, steps)
+    pairs = [(str(given.name), str(after.name)) for given, after in caches_of(graph)]
+    for given, after in pairs:
+        if given in steps:
+            steps.setdefault(after, steps[given])
+    if pairs:
+        _spread_back(nodes, steps)
     for node in nodes:
-        known = [steps[str(value.name)] for value in node.inputs if value and str(value.name) in steps]
+        known = [steps[str(value.name)] for value in _numbers(node) if value and str(value.name) in steps]
         for value in node.outputs if known else ():
             steps.setdefault(str(value.name), max(known))
+
+
+def _spread_back(nodes: Sequence[ir.Node], steps: dict[str, float]) -> None:
+    for node in reversed(nodes):
+        known = [steps[str(value.name)] for value in node.outputs if str(value.name) in steps]
+        for value in _numbers(node) if known else ():
+            if value is not None and not _is_constant(value) and value.name is not None:
+                steps.setdefault(value.name, known[0])
+
+
+def _numbers(node: ir.Node) -> Sequence[ir.Value | None]:
+    """What is moved: of a Where not the condition."""
+    return node.inputs[1:] if node.op_type == "Where" else node.inputs
 
 
 def _step(node: ir.Node) -> float:

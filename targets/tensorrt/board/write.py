@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgevid.contract import TOLERANCES, Artifact, CompileOptions, Precision, Streaming
+from edgevid.contract import TOLERANCES, Artifact, Cache, CompileOptions, Precision, Streaming
 from edgevid.errors import GraphError
 from edgevid.graph.verify import MIN_SQNR
 from edgevid.targets._artifact import VALID, describe
@@ -25,6 +26,8 @@ __all__ = ["BUILDER", "CACHE", "NETWORK", "SETTINGS", "write_board"]
 NETWORK, CACHE, SETTINGS, BUILDER = "model.onnx", "calibration.cache", "build.json", "build_engine.py"
 
 _FEW_NAMES = 3
+_TRTEXEC = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
+"""Words of trtexec for types."""
 
 
 def write_board(graph: ir.Model, options: CompileOptions, board: Board) -> Artifact:
@@ -50,14 +53,14 @@ def write_board(graph: ir.Model, options: CompileOptions, board: Board) -> Artif
     artifact = describe("tensorrt", NETWORK, graph, options)
     # build_engine.py takes frames as they are, and makes floats of them for TensorRT 8, which has no uint8.
     artifact = replace(artifact, input=replace(artifact.input, dtype="uint8"))
-    if options.streaming is not None:
-        artifact = replace(artifact, streaming=_held(options.streaming, options.precision))
     notes = []
     steps: dict[str, float] = {}
     if options.precision == "int8":
         graph, steps = as_float_and_ranges(graph)
         write_cache(options.folder / CACHE, steps, board.stacks[0].tensorrt)
         notes += _without_range(graph, steps)
+    if options.streaming is not None:
+        artifact = replace(artifact, streaming=_held(options.streaming, options.precision, steps))
     kept = list(float_nodes(graph)) if options.precision != "fp32" else []
     need = check_memory(graph, board)
     artifact.path.write_bytes(onnx_ir.to_proto(graph).SerializeToString())
@@ -75,7 +78,7 @@ def write_board(graph: ir.Model, options: CompileOptions, board: Board) -> Artif
         "workspace_bytes": workspace_of(board),
         "precision": options.precision,
         "batch": options.batch,
-        "streaming": _streaming_settings(artifact.streaming),
+        "streaming": _streaming_settings(artifact.streaming, steps),
         "float_layers": kept,
         "tolerance": TOLERANCES[options.precision],
         "least_sqnr": MIN_SQNR,
@@ -91,8 +94,6 @@ def write_board(graph: ir.Model, options: CompileOptions, board: Board) -> Artif
     (options.folder / "README.txt").write_text(_readme(board, options, stacks), encoding="utf-8")
     if kept:
         notes.append(f"layers held in float32: {len(kept)}")
-    if options.streaming is not None and options.precision == "int8":
-        notes.append("caches are float16: a network of int8 inputs takes no calibration cache")
     notes.append(
         f"copy the bundle to the board and run artifacts/{options.folder.name}/{BUILDER} with its python3; "
         f"about {(need + workspace_of(board)) >> 20} MB of memory are needed there"
@@ -100,24 +101,33 @@ def write_board(graph: ir.Model, options: CompileOptions, board: Board) -> Artif
     return replace(artifact, notes=tuple(notes))
 
 
-def _held(streaming: Streaming, precision: Precision) -> Streaming:
-    """With caches as the engine holds them: float16 where layers may be, also where these are in int8.
+def _held(streaming: Streaming, precision: Precision, steps: Mapping[str, float]) -> Streaming:
+    """With caches as the engine holds them: bytes where these have a step, else float16 where layers may be.
 
-    TensorRT 8 does not calibrate a network with inputs in int8 (trtexec, samples/common/sampleEngines).
+    What a step writes the next one reads, so that both ends of a cache must stand for the same numbers.
     """
-    kind = "float32" if precision == "fp32" else "float16"
-    return replace(streaming, caches=tuple(replace(cache, dtype=kind) for cache in streaming.caches))
+
+    def kind(cache: Cache) -> str:
+        if precision == "int8" and cache.name in steps and steps[cache.name] == steps.get(cache.next):
+            return "int8"
+        return "float32" if precision == "fp32" else "float16"
+
+    return replace(streaming, caches=tuple(replace(cache, dtype=kind(cache)) for cache in streaming.caches))
 
 
-def _streaming_settings(streaming: Streaming | None) -> dict[str, object] | None:
-    return None if streaming is None else {"valid": VALID, **asdict(streaming)}
+def _streaming_settings(streaming: Streaming | None, steps: Mapping[str, float]) -> dict[str, object] | None:
+    """With the step of each cache of bytes, which TensorRT wants beside the calibration cache."""
+    if streaming is None:
+        return None
+    of_bytes = {cache.name: steps[cache.name] for cache in streaming.caches if cache.dtype == "int8"}
+    return {"valid": VALID, **asdict(streaming), "steps": of_bytes}
 
 
 def _formats(streaming: Streaming | None) -> tuple[str, str]:
     """Types of the network's inputs and of its outputs, as trtexec wants them; empty if all are float32."""
     if streaming is None or all(cache.dtype == "float32" for cache in streaming.caches):
         return "", ""
-    caches = ["fp16:chw"] * len(streaming.caches)
+    caches = [f"{_TRTEXEC[cache.dtype]}:chw" for cache in streaming.caches]
     given = ["fp32:chw"] * (1 + bool(streaming.gates))
     return ",".join([*given, *caches]), ",".join(["fp32:chw", *caches])
 

@@ -24,13 +24,16 @@ def written(tmp_path):
     return make
 
 
-QUICK = ("gsm", "stsm", "s3d-g")
+QUICK = ("gsm", "stsm", "s3d-g", "psn")
 """One of each kind of mixing; the others are slow tests."""
 
 
-@pytest.mark.parametrize(
+EACH_FAMILY = pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
 )
+
+
+@EACH_FAMILY
 def test_a_family_passes_the_rules_of_a_tx2(written, tmp_path, name):
     bundle = compile_checkpoint(written(name), tmp_path / "b", device="jetson-tx2")
     (artifact,) = bundle.manifest.artifacts
@@ -39,7 +42,7 @@ def test_a_family_passes_the_rules_of_a_tx2(written, tmp_path, name):
 
 
 @pytest.mark.skipif(not machine.installed_version("tensorrt-rtx"), reason="needs tensorrt-rtx")
-@pytest.mark.parametrize("name", FAMILIES)
+@EACH_FAMILY
 def test_a_family_is_built_by_tensorrt_for_rtx(written, tmp_path, name):
     bundle = compile_checkpoint(written(name), tmp_path / "b", device="rtx-40")
     (artifact,) = bundle.manifest.artifacts

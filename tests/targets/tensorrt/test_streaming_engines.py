@@ -41,8 +41,7 @@ PRECISIONS = pytest.mark.parametrize("precision", BYTES)
 BOTH = pytest.mark.parametrize("backbone", BACKBONES)
 FULL_SIZE = [
     ("mobilenet_v2", "fp32"),
-    ("resnet50", "fp16"),
-    pytest.param("mobilenet_v2", "fp16", marks=pytest.mark.slow),
+    *(pytest.param(name, "fp16", marks=pytest.mark.slow) for name in ("resnet50", "mobilenet_v2")),
     pytest.param("resnet50", "fp32", marks=pytest.mark.slow),
 ]
 CACHE_NUMBERS = {"resnet50": 702_464, "mobilenet_v2": 27_048}
@@ -78,6 +77,7 @@ def test_caches_are_inputs_and_outputs_of_their_type_and_no_byte_more(backbone, 
 def test_a_network_that_looks_ahead_is_built_with_its_gates(precision, tmp_path):
     artifact = compiled("resnet50", precision, tmp_path, "bidirectional")
     assert artifact.streaming.delay > 0
+    assert {cache.dtype for cache in artifact.streaming.caches} == {TYPES[precision]}
     assert '"valid"' in (tmp_path / "example.py").read_text()
 
 

@@ -86,8 +86,15 @@ def test_caches_have_the_type_that_is_computed_in_and_no_byte_more(backbone):
 
 
 @BOTH
-def test_full_tensorrt_keeps_bytes_too(backbone):
-    assert kinds(streamed(backbone, "int8").typed("int8", "tensorrt")) == {"INT8"}
+@DIRECTIONS
+@pytest.mark.parametrize("flavor", ["tensorrt", "tensorrt_rtx"])
+def test_in_int8_what_is_held_back_for_shifts_from_the_future_is_bytes_too(backbone, direction, flavor):
+    stream = streamed(backbone, "int8", direction)
+    typed = stream.typed("int8", flavor)
+    assert kinds(typed) == {"INT8"}
+    assert any(cache.waits for cache in stream.streaming.caches) is (direction == "bidirectional")
+    whole = streamed(backbone, "fp32", direction).streaming.nbytes
+    assert held(stream.streaming, typed).nbytes * 4 == whole
 
 
 @BOTH

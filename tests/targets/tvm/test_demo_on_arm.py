@@ -124,6 +124,7 @@ def test_a_board_is_refused_by_runtimes_of_this_machine(tiny_bundle):
     assert "openvino runs on this machine only" in done.stderr
 
 
+@pytest.mark.slow
 def test_mobilenet_with_the_shift_runs_on_the_oldest_core(emulated_board, tmp_path):
     """All of its layers and 8 frames, which are smaller than usual since emulation is slow."""
     import torch

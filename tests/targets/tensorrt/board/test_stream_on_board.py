@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 
 import numpy as np
 import onnx
@@ -49,7 +50,9 @@ def test_a_network_that_looks_ahead_is_followed_to_the_end_of_the_video(streamin
 
 @pytest.mark.parametrize(("device", "found"), [("jetson-xavier", XAVIER), ("jetson-orin-nx", ORIN)])
 def test_boards_with_int8_and_by_names_of_tensors_follow_it_too(streaming_bundle, on_board, device, found):
-    done = on_board(streaming_bundle(device, "int8"), "--no-bench", **found)
+    done = on_board(
+        streaming_bundle(device, "int8", lookahead=device == "jetson-xavier"), "--no-bench", **found
+    )
     assert done.returncode == 0, done.stderr
     assert "step by step" in done.stdout
 
@@ -59,6 +62,24 @@ def test_an_engine_that_forgets_its_caches_is_found_by_the_sequence(tx2, on_boar
     assert done.returncode == 1
     assert "does not compute what the reference does" in done.stderr
     assert list((tmp_path / "engine").iterdir()) == []
+
+
+@pytest.mark.parametrize("lookahead", [False, True])
+def test_in_int8_caches_are_bytes_with_the_step_that_the_layers_behind_read(streaming_bundle, lookahead):
+    bundle = streaming_bundle("jetson-xavier", "int8", lookahead=lookahead)
+    streaming = settings_of(bundle)["streaming"]
+    lines = (folder_of(bundle) / "calibration.cache").read_text().splitlines()[1:]
+    pairs = (line.rsplit(": ", 1) for line in lines)
+    steps = {name: struct.unpack(">f", bytes.fromhex(step))[0] for name, step in pairs}
+    for cache in streaming["caches"]:
+        assert cache["dtype"] == "int8"
+        step = streaming["steps"][cache["name"]]
+        assert steps[cache["name"]] == steps[cache["next"]] == pytest.approx(step)
+    floats = streaming_bundle("jetson-tx2", "fp32", lookahead=lookahead)
+    whole, quarter = (Bundle.open(each).manifest.streaming.cache_bytes for each in (floats, bundle))
+    assert whole == 4 * quarter
+    script = (folder_of(bundle) / "trtexec.sh").read_text()
+    assert f"--outputIOFormats=fp32:chw{',int8:chw' * len(streaming['caches'])} " in script
 
 
 def test_caches_are_halves_where_layers_are(streaming_bundle):
@@ -169,7 +190,7 @@ def stepped():
     """A stream on bindings that are told apart by nothing but their names."""
     engine = Engine()
     engine.seen = []
-    trt = type("Trt", (), {"float32": "float", "float16": "half"})
+    trt = type("Trt", (), {"float32": "float", "float16": "half", "int8": "bytes"})
     trt.Runtime = lambda log: type("Runtime", (), {"deserialize_cuda_engine": lambda self, plan: engine})()
     caches = [{"name": name, "next": f"{name}.next", "dtype": "float16"} for name in "ab"]
     streaming = {"segments": 4, "delay": 0, "gates": [], "valid": "valid", "caches": caches}
@@ -201,7 +222,7 @@ def test_between_steps_nothing_but_the_frame_and_the_logits_is_copied(stepped):
 
 def test_an_engine_of_other_caches_is_refused(stepped):
     engine, cuda, _ = stepped
-    trt = type("Trt", (), {"float32": "float", "float16": "half"})
+    trt = type("Trt", (), {"float32": "float", "float16": "half", "int8": "bytes"})
     trt.Runtime = lambda log: type("Runtime", (), {"deserialize_cuda_engine": lambda self, plan: engine})()
     for name, kind in (("c", "float16"), ("a", "float32")):
         caches = [{"name": name, "next": f"{name}.next", "dtype": kind}]

@@ -174,7 +174,9 @@ def _parse(self, model):
         return False
     network["model"] = loaded
     for side, values in (("inputs", loaded.graph.input), ("outputs", loaded.graph.output)):
-        network[side] = [_made("ITensor", name=value.name, dtype=DataType.FLOAT) for value in values]
+        network[side] = [
+            _made("ITensor", name=value.name, dtype=DataType.FLOAT, range=None) for value in values
+        ]
     network["layers"] = [_made("ILayer", name=node.name, precision=None) for node in loaded.graph.node]
     return True
 
@@ -208,11 +210,16 @@ def _build(self, network, config):
             calibrator.get_batch([model.graph.input[0].name])
             return _error(logger, "Calibration failure occurred with no scaling factors detected")
         model = _rounded(model, ranges)
-    halves = [end["name"] for end in network["inputs"] + network["outputs"] if end["dtype"] == DataType.HALF]
+    ends = network["inputs"] + network["outputs"]
+    halves = [end["name"] for end in ends if end["dtype"] == DataType.HALF]
     if halves and BuilderFlag.FP16 not in config["on"]:
         return _error(logger, "tensors are of half precision, and FP16 is not allowed")
+    of_bytes = {end["name"]: end["range"] for end in ends if end["dtype"] == DataType.INT8}
+    if of_bytes and (BuilderFlag.INT8 not in config["on"] or None in of_bytes.values()):
+        return _error(logger, "tensors are bytes, and INT8 is not allowed or a dynamic range is missing")
     flags = {"flags": sorted(flag.name for flag in config["on"]), "held": held, "version": __version__}
     flags["halves"] = halves
+    flags["steps"] = {name: most / 127 for name, most in of_bytes.items()}
     head = json.dumps(flags).encode()
     return memoryview(b"PLAN" + struct.pack("<I", len(head)) + head + model.SerializeToString())
 
@@ -278,7 +285,14 @@ def _deserialize(self, serialized):
     return _made("ICudaEngine", logger=self["logger"], **kept)
 
 
+def _set_range(self, low, high):
+    assert low == -high < 0, "TensorRT knows symmetric ranges alone"
+    self["range"] = high
+
+
 def _kind(self, name):
+    if name in self["head"]["steps"]:
+        return DataType.INT8
     return DataType.HALF if name in self["head"]["halves"] else DataType.FLOAT
 
 
@@ -300,14 +314,15 @@ def _cudart():
     return ctypes.CDLL("libcudart.so")
 
 
-def _array(address, shape, half):
+def _array(address, shape, kind):
     cudart = _cudart()
     cudart.stand_in_bytes.restype = ctypes.c_size_t
-    wanted = (2 if half else 4) * int(np.prod(shape))
+    dtype = np.dtype({DataType.INT8: np.int8, DataType.HALF: np.float16}.get(kind, np.float32))
+    wanted = dtype.itemsize * int(np.prod(shape))
     if cudart.stand_in_bytes(ctypes.c_void_p(address)) < wanted:
         raise RuntimeError(f"no {wanted} bytes of device memory at the address of a binding")
     memory = (ctypes.c_byte * wanted).from_address(address)
-    return np.frombuffer(memory, np.float16 if half else np.float32).reshape(shape)
+    return np.frombuffer(memory, dtype).reshape(shape)
 
 
 def _execute(self, addresses, stream):
@@ -315,18 +330,21 @@ def _execute(self, addresses, stream):
     if not _cudart().stand_in_is_stream(ctypes.c_void_p(stream)):
         raise RuntimeError("no stream of that address")
     names, count = engine["names"], engine["count"]
-    halves = [name in engine["head"]["halves"] for name in names]
-    arrays = [_array(*each) for each in zip(addresses, engine["shapes"], halves, strict=True)]
+    kinds, steps = [_kind(engine, name) for name in names], engine["head"]["steps"]
+    arrays = [_array(*each) for each in zip(addresses, engine["shapes"], kinds, strict=True)]
     given = {
-        name: array.astype(np.float32) for name, array in zip(names[:count], arrays[:count], strict=True)
+        name: array.astype(np.float32) * np.float32(steps.get(name, 1))
+        for name, array in zip(names[:count], arrays[:count], strict=True)
     }
     logits, *caches = self["session"].run(None, given)
     if "FP16" in engine["head"]["flags"]:
         logits = logits.astype(np.float16).astype(np.float32)
     if _set("WRONG"):
         logits = logits[:, ::-1] if _set("WRONG") != "nan" else logits * np.nan
-    for array, found in zip(arrays[count:], [logits, *caches], strict=True):
-        array[...] = 0 if _set("FORGETS") and found is not logits else found
+    for name, array, found in zip(names[count:], arrays[count:], [logits, *caches], strict=True):
+        if name in steps:
+            found = np.clip(np.rint(found / np.float32(steps[name])), -128, 127)
+        array[...] = 0 if _set("FORGETS") and name != names[count] else found
     return True
 
 
@@ -377,6 +395,7 @@ _BEHAVIOUR = {
     ("INetworkDefinition", "num_outputs"): lambda self: len(self["outputs"]),
     ("INetworkDefinition", "get_input"): lambda self, index: self["inputs"][index],
     ("INetworkDefinition", "get_output"): lambda self, index: self["outputs"][index],
+    ("ITensor", "set_dynamic_range"): _set_range,
     ("ILayer", "set_output_type"): lambda self, index, kind: None,
     ("OnnxParser", "__init__"): _init_parser,
     ("OnnxParser", "parse_from_file"): _parse,
