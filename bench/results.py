@@ -56,9 +56,10 @@ Role = Literal["baseline", "twin", "candidate"]
 Status = Literal["complete", "within", "budget", "interrupted"]
 """``complete``: all rounds ran; ``within``: the intervals became as narrow as was asked for before that."""
 
-Stage = Literal["decode", "preprocess", "inference", "whole"]
+Stage = Literal["decode", "preprocess", "flow", "inference", "whole"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-"""From a video's file to its logits; ``whole`` is measured by itself, not summed."""
+"""From a video's file to its logits; ``whole`` is measured by itself, not summed. Only networks of optical
+flow have the stage ``flow``."""
 
 
 class _Model(BaseModel):

@@ -71,10 +71,12 @@ def _throughput_and_memory(result: Result, summaries: Sequence[VariantSummary]) 
 
 
 def _stages(result: Result) -> Table:
-    table = narrow_table([f"{stage} ms" for stage in STAGES])
+    measured = {stage for stages in result.stages.values() for stage in stages}
+    shown = [stage for stage in STAGES if stage in measured or stage != "flow"]
+    table = narrow_table([f"{stage} ms" for stage in shown])
     for name, stages in result.stages.items():
         cells = []
-        for stage in STAGES:
+        for stage in shown:
             walls = [wall / 1e6 for wall in stages[stage].wall_ns] if stage in stages else []
             interval = median_interval(walls)
             between = f" ({number(interval.low)}..{number(interval.high)})" if interval else ""

@@ -22,8 +22,7 @@ from edgevid.bench.settings import Settings
 from edgevid.bench.timing import no_garbage_collection, timed
 from edgevid.contract import Sampling
 from edgevid.graph.verify import run_all
-from edgevid.video.read import Clips, open_source, read_clips
-from edgevid.video.sample import sample_indices
+from edgevid.video.read import Clips, open_source, read_clips, wanted_frames
 
 __all__ = ["StageSamples", "measure_stages", "time_stages"]
 
@@ -49,7 +48,8 @@ def time_stages(
     """Measure in a fresh process, the variants in turn; ``settings.rounds`` and the budget are looked at.
 
     ``decode`` reads the file and the frames that the variant looks at, ``preprocess`` resizes and crops them,
-    ``inference`` runs all clips of the video, and ``whole`` does all of that once more in one go.
+    ``flow`` computes the optical flow between them, if a network looks at that, ``inference`` runs all
+    clips of the video, and ``whole`` does all of that once more in one go.
 
     Args:
         bundles: their folders.
@@ -133,6 +133,7 @@ def _samples(rows: Sequence[dict[Stage, tuple[int, int]]]) -> dict[Stage, Sample
             wall_ns=tuple(row[stage][0] for row in rows), cpu_ns=tuple(row[stage][1] for row in rows)
         )
         for stage in STAGES
+        if all(stage in row for row in rows)
     }
 
 
@@ -161,17 +162,21 @@ class _Stages:
     def measure(self) -> dict[Stage, tuple[int, int]]:
         """Nanoseconds of wall and CPU time of each stage."""
         decoded, decode = _with_result(self._decode)
-        clips, preprocess = _with_result(lambda: self._clips(decoded))
+        clips, prepared = _with_result(lambda: self._clips(decoded))
+        flow: dict[Stage, tuple[int, int]] = {}
+        if any(how.flow is not None for how in self.samplings):
+            flow["flow"] = clips.flow_ns
         return {
             "decode": decode,
-            "preprocess": preprocess,
+            "preprocess": (prepared[0] - clips.flow_ns[0], prepared[1] - clips.flow_ns[1]),
+            **flow,
             "inference": timed(lambda: self._run(clips)),
             "whole": timed(self._whole),
         }
 
     def _decode(self) -> _Decoded:
         def wanted(count: int) -> list[int]:
-            return [index for how in self.samplings for index in sample_indices(count, how).ravel().tolist()]
+            return [index for how in self.samplings for index in wanted_frames(count, how)]
 
         return _Decoded(*open_source(self.video).select(wanted, lambda frame: frame))
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevid.calibration.data import Data, Sample, Videos
-from edgevid.contract import Sampling
+from edgevid.contract import Flow, Sampling
 from edgevid.errors import ConfigError
 
 __all__ = ["Arrays", "choose", "spread", "without"]
@@ -24,7 +24,7 @@ class Arrays:
     """Clips in memory, as `edgevid.calibration.data.Data`.
 
     Attributes:
-        pixels: ``uint8`` RGB ``[N, T, H, W, 3]``.
+        pixels: ``uint8`` RGB ``[N, T, H, W, 3]``, or flow ``[N, T, H, W, 2k]``.
         classes: labels of the clips; none are known if not given.
         source: what the clips are called, with their number.
 
@@ -37,11 +37,12 @@ class Arrays:
     source: str = "clips"
 
     def __post_init__(self) -> None:
-        if self.pixels.ndim != 5 or self.pixels.shape[-1] != 3 or self.pixels.dtype != np.uint8:
+        shape = self.pixels.shape
+        if len(shape) != 5 or not (shape[-1] == 3 or _is_flow(shape)) or self.pixels.dtype != np.uint8:
             raise ConfigError(
-                f"the clips are {self.pixels.dtype}{list(self.pixels.shape)}",
+                f"the clips are {self.pixels.dtype}{list(shape)}",
                 where=self.source,
-                fix="give uint8 RGB frames [N, T, H, W, 3]",
+                fix="give uint8 RGB frames [N, T, H, W, 3], or fields of flow [N, T, H, W, 2k]",
             )
         if self.classes is not None and len(self.classes) != len(self.pixels):
             raise ConfigError(f"{len(self.classes)} labels for {len(self.pixels)} clips", where=self.source)
@@ -49,8 +50,9 @@ class Arrays:
     @property
     def sampling(self) -> Sampling:
         """As far as the shape says it."""
-        _, segments, _, width, _ = self.pixels.shape
-        return Sampling(segments=segments, crop=width, resize=width)
+        _, segments, _, width, channels = self.pixels.shape
+        flow = Flow(channels // 2) if _is_flow(self.pixels.shape) else None
+        return Sampling(segments=segments, crop=width, resize=width, flow=flow)
 
     @property
     def sha256(self) -> str:
@@ -105,6 +107,10 @@ class _Part:
             for number, sample in zip(range(wanted[0], wanted[-1] + 1), reading, strict=False):
                 if number in chosen:
                     yield sample
+
+
+def _is_flow(shape: Sequence[int]) -> bool:
+    return shape[-1] > 0 and shape[-1] % 2 == 0
 
 
 def choose(data: Data, count: int | None = None) -> Data:

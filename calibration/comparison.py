@@ -17,9 +17,9 @@ from edgevid.bench.results import Label, Result
 from edgevid.bench.summary import Estimate as Timing
 from edgevid.calibration.ranking import Ranking
 from edgevid.calibration.statistics import Estimate, Paired
-from edgevid.contract import Sampling
 from edgevid.disk import write_text
 from edgevid.errors import ConfigError
+from edgevid.manifest import SamplingRecord
 
 __all__ = [
     "Beginning",
@@ -60,7 +60,7 @@ class DataRecord(_Model):
     source: str
     sha256: str
     packed: bool
-    sampling: Sampling
+    sampling: SamplingRecord
     videos: int
     labelled: int
     views: int

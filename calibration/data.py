@@ -30,8 +30,8 @@ class Sample:
     Attributes:
         name: its path.
         label: number of its class from 0, ``None`` where nothing tells.
-        clips: ``uint8`` RGB ``[views, T, H, W, 3]``, or why there are none. Of `Videos.shares` one after the
-            other.
+        clips: ``uint8`` RGB or flow ``[views, T, H, W, C]``, or why there are none. Of `Videos.shares` one
+            after the other.
         frames: of the video, ``None`` where nothing tells.
     """
 
@@ -88,7 +88,10 @@ class Videos:
     @cached_property
     def sha256(self) -> str:
         """Of paths, sizes and dates, labels, sampling and shares; the videos themselves are not read."""
-        facts: list[object] = [asdict(self.sampling)]
+        sampling = asdict(self.sampling)
+        if self.sampling.flow is None:
+            del sampling["flow"]  # results from before there was flow are still taken up
+        facts: list[object] = [sampling]
         facts += [[[*_stamp(item), item.label, item.frames] for item in self.items], *self.shares]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 

@@ -4,7 +4,7 @@
 
     FOLDER/
       index.json         where the clips come from, their labels, hashes, and what they show
-      shard-00000.npy    uint8 RGB [clips, T, H, W, 3], at most 256 MB
+      shard-00000.npy    uint8 RGB [clips, T, H, W, 3], or flow [clips, T, H, W, 2k], at most 256 MB
       shard-00001.npy
 
 Pixels are as they come from the crop: normalization and the order of colours belong to the
@@ -27,6 +27,7 @@ from edgevid.bundle import sha256
 from edgevid.calibration.data import Sample
 from edgevid.contract import Sampling
 from edgevid.errors import VideoError
+from edgevid.manifest import SamplingRecord
 
 __all__ = ["INDEX", "Index", "Pack", "PackedVideo", "Shard", "hash_of", "is_pack", "open_pack"]
 
@@ -80,7 +81,7 @@ class Index(_Model):
     source: str
     source_sha256: str
     items: int = Field(ge=0)
-    sampling: Sampling
+    sampling: SamplingRecord
     shape: tuple[int, ...] = Field(min_length=4, max_length=4)
     dtype: Literal["uint8"] = "uint8"
     clips_sha256: str

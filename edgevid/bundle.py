@@ -135,9 +135,9 @@ class Bundle:
 
     @property
     def clip_shape(self) -> tuple[int, int, int, int]:
-        """``(T, H, W, 3)`` of the clips that its sessions run."""
+        """``(T, H, W, C)`` of the clips that its sessions run."""
         how = self.manifest.sampling
-        return how.segments, how.crop, how.crop, 3
+        return how.segments, how.crop, how.crop, how.channels
 
     @property
     def classes(self) -> int:
@@ -183,7 +183,7 @@ class Bundle:
 
     @property
     def golden_clip(self) -> NDArray[Any]:
-        """The first golden clip, ``[1, T, H, W, 3]``."""
+        """The first golden clip, ``[1, T, H, W, C]``."""
         return self.expectations()[0].clips[:1]
 
 

@@ -125,6 +125,12 @@ def compile_checkpoint(
             where=f"{source.path}, --batch {','.join(map(str, request.batches))}",
             fix=f"compile --batch {source.batch}, or export the network with a dynamic batch",
         )
+    if request.streaming and source.sampling.flow is not None:
+        raise ConfigError(
+            "a network of optical flow takes several fields a frame, and streams are of pictures",
+            where=f"{source.path}, --streaming",
+            fix="leave --streaming out, or give the network of RGB",
+        )
     with new_bundle(place) as draft:
         _fill(draft, source, request, say)
         say("checking the bundle's files")

@@ -5,8 +5,8 @@ lowered graph into an `Artifact` on disk, and opens an artifact as a `Session`.
 Everything that verifies, measures or streams uses sessions and nothing else, so a new
 target is a new module under ``targets`` and no other change.
 
-Clips are ``uint8`` RGB frames of shape ``[N, T, H, W, 3]``; logits are ``float32`` of
-shape ``[N, classes]``.
+Clips are ``uint8`` RGB frames of shape ``[N, T, H, W, 3]``, or stacks of k fields of optical flow of shape
+``[N, T, H, W, 2k]``; logits are ``float32`` of shape ``[N, classes]``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "FLOW_ALGORITHMS",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "PRECISIONS",
@@ -35,6 +36,8 @@ __all__ = [
     "Capability",
     "CompileOptions",
     "Device",
+    "Flow",
+    "FlowAlgorithm",
     "Layer",
     "LayerTime",
     "Normalization",
@@ -50,6 +53,7 @@ __all__ = [
     "Target",
     "TensorSpec",
     "Tuning",
+    "known_algorithm",
 ]
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
@@ -60,6 +64,12 @@ TOLERANCES: Mapping[Precision, float] = {"fp32": 1e-4, "bf16": 2e-2, "fp16": 2e-
 signal-to-quantization-noise ratio of 20 dB, which is a relative error of 0.1."""
 
 MOST_THREADS = 1024
+
+FlowAlgorithm = Literal["dis", "tvl1"]
+FLOW_ALGORITHMS: Mapping[FlowAlgorithm, str] = {
+    "dis": "DIS (Kroeger et al., ECCV 2016)",
+    "tvl1": "TV-L1 (Zach et al., DAGM 2007)",
+}
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
@@ -81,12 +91,50 @@ class Normalization:
     """``(pixel - mean) / std`` per channel, pixels from 0 to 255.
 
     ``color`` is the order of the channels that the network was trained on; ``mean`` and
-    ``std`` are given in that order.
+    ``std`` are given in that order, one number a channel or one for all. ``XY`` is that of optical flow:
+    ``x0, y0, x1, y1, ...``, see `Flow`.
     """
 
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
-    color: Literal["RGB", "BGR"] = "RGB"
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    color: Literal["RGB", "BGR", "XY"] = "RGB"
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Optical flow in the place of pictures: a frame of a clip is a stack of consecutive fields.
+
+    A field says of each pixel how far it moves to the right (x) and downwards (y) until the next frame of
+    the video. Its bytes are as the published tools write them: 128 is no motion, 0 and 255 are ``bound``
+    pixels and more (open-mmlab/denseflow, ``convertFlowToImage``).
+
+    Attributes:
+        fields: k, stacked in a frame as channels ``x0, y0, x1, y1, ...``.
+        algorithm: that computes them of a video; flow images were computed already. ``tvl1`` is what the
+            published networks were trained on, ``dis`` is many times faster and in every OpenCV.
+        bound: pixels.
+    """
+
+    fields: int = 5
+    algorithm: FlowAlgorithm = "dis"
+    bound: float = 20.0
+
+    def __str__(self) -> str:
+        return f"{self.fields} fields of optical flow a frame, of videos by {FLOW_ALGORITHMS[self.algorithm]}"
+
+
+def known_algorithm(name: str, where: object) -> FlowAlgorithm:
+    """An algorithm of optical flow by its name.
+
+    Raises:
+        ConfigError: there is no such one.
+    """
+    for known in FLOW_ALGORITHMS:
+        if name == known:
+            return known
+    raise ConfigError(
+        f"optical flow by {name!r}", where=where, fix=f"take one of {', '.join(FLOW_ALGORITHMS)}"
+    )
 
 
 @dataclass(frozen=True)
@@ -105,6 +153,7 @@ class Sampling:
         library: whose resize is followed: ``pil`` (antialiased bilinear) or ``opencv``.
         average: what is averaged over clips and crops: ``logits`` or ``softmax``.
         interval: seconds from frame to frame that the network was trained at; None where nothing says it.
+        flow: what is looked at instead of pictures; None for pictures.
     """
 
     segments: int = 8
@@ -117,6 +166,12 @@ class Sampling:
     library: Literal["pil", "opencv"] = "pil"
     average: Literal["logits", "softmax"] = "logits"
     interval: float | None = None
+    flow: Flow | None = None
+
+    @property
+    def channels(self) -> int:
+        """Of each frame of a clip."""
+        return 3 if self.flow is None else 2 * self.flow.fields
 
 
 @dataclass(frozen=True)

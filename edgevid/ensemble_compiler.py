@@ -16,7 +16,7 @@ from edgevid.ensemble import Ensemble, Member, check_members, seal_ensemble
 from edgevid.errors import ConfigError
 from edgevid.int8 import Int8, remove_partial
 from edgevid.plan import plan
-from edgevid.source import Say, Source, open_source
+from edgevid.source import Say, Source, open_source, with_flow
 
 __all__ = ["compile_ensemble"]
 
@@ -41,7 +41,7 @@ def compile_ensemble(
         output: where the ensemble goes; an older one, or an older bundle, is replaced in one step.
         segments: T, one number for all networks or one for each; what the files say if empty.
         weights: of their scores, one for each; alike if empty.
-        flags: what the files do not say, the same for all of them.
+        flags: what the files do not say, the same for all of them; ``flow`` of those that look at flow.
         int8: calibrates each network by itself. With its ``partial`` each has a file of its own beside that,
             which is removed when all are compiled.
         say: is told each step.
@@ -63,6 +63,7 @@ def compile_ensemble(
         _opened(network, number, dict(flags or {}), say)
         for network, number in zip(networks, _for_each(segments, len(networks)), strict=True)
     ]
+    _check_flow(given, (flags or {}).get("flow"))
     bundles = [each for each in given if isinstance(each, Bundle)]
     _check_bundles(bundles, request.device.name)
     if int8 is not None and int8.has_table and len(given) - len(bundles) > 1:
@@ -136,7 +137,10 @@ def _opened(
     """A bundle, or the file of a network, of that many frames."""
     if not Path(network).is_dir():
         given = {} if segments is None else {"segments": segments}
-        return open_source(network, say=say, **given, **flags)
+        flow = flags.pop("flow", None)
+        source = open_source(network, say=say, **given, **flags)
+        # Networks of pictures refuse the flag, and are its members too.
+        return source if flow is None else with_flow(source, flow)
     say(f"checking {os.fspath(network)}")
     bundle = Bundle.open(network)
     own = bundle.manifest.sampling.segments
@@ -147,6 +151,17 @@ def _opened(
             fix="give the checkpoint that it was compiled from, or other --segments",
         )
     return bundle
+
+
+def _check_flow(given: Sequence[Bundle | Source], flow: str | None) -> None:
+    """Raise `ConfigError` for how flow is computed where nobody looks at it."""
+    if flow is None or any(isinstance(each, Source) and each.sampling.flow is not None for each in given):
+        return
+    raise ConfigError(
+        "no network that is to be compiled looks at optical flow",
+        where=f"--flow {flow}",
+        fix="leave it out, or give the checkpoint of a network of flow",
+    )
 
 
 def _check_bundles(bundles: Sequence[Bundle], device: str) -> None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    WrapSerializer,
+    model_validator,
+)
 
 from edgevid.contract import Artifact, Normalization, Precision, RunSettings, Sampling, Streaming, TensorSpec
 from edgevid.errors import ConfigError
@@ -22,6 +29,7 @@ __all__ = [
     "PassRecord",
     "QuantizationRecord",
     "ReferenceRecord",
+    "SamplingRecord",
     "SettingRecord",
     "ShiftRecord",
     "Status",
@@ -35,6 +43,18 @@ Status = Literal["verified on the device", "compiled, not measured", "compiled, 
 """How far a bundle came. ``compiled, not measured``: it was verified, but on another machine
 than the device it is for. ``compiled, not executed``: nothing here could run it.
 ``simulated``: another runtime's arithmetic, imitated; its time means nothing."""
+
+
+def _as_before_flow(sampling: Sampling, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    """Of pictures nothing is written about flow, so that their records stay the same."""
+    written: dict[str, Any] = handler(sampling)
+    if sampling.flow is None:
+        written.pop("flow", None)
+    return written
+
+
+SamplingRecord = Annotated[Sampling, WrapSerializer(_as_before_flow)]
+"""A `Sampling` as records hold it."""
 
 
 class _Record(BaseModel):
@@ -263,7 +283,7 @@ class Manifest(_Record):
     shifts: list[ShiftRecord]
     labels: list[str] | None
     normalization: Normalization
-    sampling: Sampling
+    sampling: SamplingRecord
     provenance: dict[str, SettingRecord]
     device: str
     device_title: str
@@ -283,6 +303,9 @@ class Manifest(_Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
+        flow = self.sampling.flow is not None
+        if flow != (self.normalization.color == "XY"):
+            raise ValueError(f"channels are {self.normalization.color}, and frames of something else")
         batches = [record.batch for record in self.artifacts]
         if len(set(batches)) != len(batches):
             raise ValueError(f"two artifacts of one batch: {batches}")
@@ -293,7 +316,7 @@ class Manifest(_Record):
                     "an artifact takes whole clips, and the bundle single frames, or the reverse"
                 )
             frames = how.segments if record.streaming is None else 1
-            if record.input.shape != (record.batch, frames, how.crop, how.crop, 3):
+            if record.input.shape != (record.batch, frames, how.crop, how.crop, how.channels):
                 raise ValueError(f"input {record.input.shape} does not fit the sampling and the batch")
             if record.input.dtype != "uint8" or record.output.dtype != "float32":
                 raise ValueError("clips are uint8 and logits float32")

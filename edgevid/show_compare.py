@@ -87,8 +87,9 @@ def packed(pack: Pack) -> None:
     lines = (
         f"{pack.folder}: {index.clips} clips of {len(index.videos)} videos{skipped}, "
         f"{len(index.shards)} shard(s), {size / 1e6:.1f} MB",
-        f"  uint8 RGB {list(index.shape)}: {how.mode} sampling, short side {how.resize}, crop {how.crop}, "
-        f"as {how.library} resizes; {how.clips} clip(s) and {how.crops} crop(s) a video",
+        f"  uint8 {'RGB' if how.flow is None else 'flow'} {list(index.shape)}: {how.mode} sampling, "
+        f"short side {how.resize}, crop {how.crop}, as {how.library} resizes; {how.clips} clip(s) and "
+        f"{how.crops} crop(s) a video",
         f"  clips_sha256 {index.clips_sha256}",
     )
     for line in lines:

@@ -102,6 +102,7 @@ def _record(outcome: Recognition | Failure) -> dict[str, Any]:
         "seconds": {
             "read": outcome.seconds[0],
             "network": outcome.seconds[1],
+            **({"flow": outcome.flow} if outcome.flow is not None else {}),
             **({"members": outcome.members} if outcome.members else {}),
         },
         "warnings": list(outcome.warnings),
@@ -111,7 +112,8 @@ def _record(outcome: Recognition | Failure) -> dict[str, Any]:
 def _answers(outcome: Recognition) -> None:
     console = show.out()
     read, network = outcome.seconds
-    took = f"read {read * 1e3:.0f} ms, network {network * 1e3:.0f} ms"
+    flow = "" if outcome.flow is None else f" (optical flow: {outcome.flow * 1e3:.0f} ms)"
+    took = f"read {read * 1e3:.0f} ms{flow}, network {network * 1e3:.0f} ms"
     if outcome.members:
         each = (f"{title}: {seconds * 1e3:.0f} ms" for title, seconds in outcome.members.items())
         took += f" ({'; '.join(each)})"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgevid.contract import Normalization, Sampling, Sourced
+from edgevid.contract import Normalization, Sampling, Sourced, known_algorithm
 from edgevid.errors import ConfigError
 from edgevid.shift import ShiftSpec
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from edgevid.checkpoints import Checkpoint
 
-__all__ = ["Say", "Source", "is_onnx", "open_source"]
+__all__ = ["Say", "Source", "is_onnx", "open_source", "with_flow"]
 
 Say = Callable[[str], None]
 
@@ -127,10 +127,33 @@ def _of_checkpoint(checkpoint: Checkpoint, say: Say) -> Source:
         settings=checkpoint.settings,
         shifts=tuple(network.shift_specs()),
         mixes_time=checkpoint.config.mixes_time,
-        notes=(),
+        notes=_notes(checkpoint.sampling),
         batch=None,
         graph=graph,
     )
+
+
+def with_flow(source: Source, algorithm: str) -> Source:
+    """A source whose optical flow is computed by ``algorithm``; one of pictures as it is.
+
+    Raises:
+        ConfigError: no such algorithm.
+    """
+    flow = source.sampling.flow
+    if flow is None:
+        return source
+    sampling = replace(source.sampling, flow=replace(flow, algorithm=known_algorithm(algorithm, "--flow")))
+    settings = {**source.settings, "flow": Sourced(algorithm, "flag")}
+    return replace(source, sampling=sampling, settings=settings, notes=_notes(sampling))
+
+
+def _notes(sampling: Sampling) -> tuple[str, ...]:
+    """Of optical flow: what it is computed by, and what it was in training."""
+    flow = sampling.flow
+    if flow is None:
+        return ()
+    usual = "" if flow.algorithm == "tvl1" else "; published networks were trained on that of TV-L1"
+    return (f"it looks at {flow}, from {-flow.bound:g} to {flow.bound:g} pixels{usual}",)
 
 
 def _of_onnx(path: Path, say: Say, flags: Mapping[str, Any]) -> Source:

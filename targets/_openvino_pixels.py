@@ -1,4 +1,4 @@
-"""Normalize frames as they lie in memory: rows of pixels, whose three colours stand side by side.
+"""Normalize frames as they lie in memory: rows of pixels, whose colours stand side by side.
 
 The graph brings the colours into planes first, as networks are written (`edgevid.graph.prelude`). OpenVINO
 computes with the channels last, so it would turn every frame around, normalize it, and turn it back:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["normalize_rows"]
 
 _PLANES = [0, 1, 4, 2, 3]
-"""From [N, T, H, W, 3] to [N, T, 3, H, W]."""
+"""From [N, T, H, W, C] to [N, T, C, H, W]."""
 _VOLUME = [0, 2, 1, 3, 4]
-"""From there to [N, 3, T, H, W]."""
+"""From there to [N, C, T, H, W]."""
 
 
 def normalize_rows(graph: ir.Model) -> ir.Model:
@@ -57,10 +57,11 @@ def _prelude_of(node: ir.Node) -> _Prelude | None:
         or not clips.shape.is_static()
     ):
         return None
+    colours = clips.shape.numpy()[-1]
     nodes = [node]
     for kind in ("Cast", "Sub", "Mul"):
         users = [use.node for use in nodes[-1].outputs[0].uses()]
-        if len(users) == 1 and users[0].op_type == kind and _is_of_colours(users[0]):
+        if len(users) == 1 and users[0].op_type == kind and _is_of_colours(users[0], colours):
             nodes.append(users[0])
         elif kind == "Cast":
             return None
@@ -72,18 +73,18 @@ def _prelude_of(node: ir.Node) -> _Prelude | None:
     return _Prelude(nodes, users)
 
 
-def _is_of_colours(node: ir.Node) -> bool:
+def _is_of_colours(node: ir.Node, colours: int) -> bool:
     """A cast to float32, or arithmetic with one constant a colour."""
     import onnx_ir as ir
 
     if node.op_type == "Cast":
         return node.attributes.get_int("to", 0) == ir.DataType.FLOAT.value
     constant = None if node.inputs[1] is None else node.inputs[1].const_value
-    return constant is not None and list(constant.shape.numpy()) == [3, 1, 1]
+    return constant is not None and list(constant.shape.numpy()) == [colours, 1, 1]
 
 
 def _makes_frames(node: ir.Node) -> bool:
-    """[N, T, 3, H, W] to [N * T, 3, H, W]."""
+    """[N, T, C, H, W] to [N * T, C, H, W]."""
     if node.op_type != "Reshape" or node.inputs[0] is None:
         return False
     before, after = node.inputs[0].shape, node.outputs[0].shape

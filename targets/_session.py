@@ -57,7 +57,8 @@ class CheckedSession(ABC):
             raise TargetError(
                 f"the clip is {given}, the network takes {wanted.dtype}{list(wanted.shape)}",
                 where=wanted.name,
-                fix="give clips as uint8 RGB frames [N, T, H, W, 3]; for another N compile that --batch",
+                fix="give clips as uint8 frames [N, T, H, W, C], RGB or optical flow as the network looks "
+                "at; for another N compile that --batch",
             )
         return self._run(np.ascontiguousarray(clip))
 

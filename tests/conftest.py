@@ -104,6 +104,26 @@ def tiny_checkpoint(tiny_network, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_flow_checkpoint(tiny_checkpoint, tmp_path_factory) -> Path:
+    """``tiny_checkpoint`` as a network of optical flow: ten channels a frame."""
+    from edgevid.demo.flow_start import write_flow_network
+
+    path = tmp_path_factory.mktemp("tiny-flow") / "flow.safetensors"
+    write_flow_network(tiny_checkpoint, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_flow_bundle(tiny_flow_checkpoint, tmp_path_factory) -> Path:
+    """``tiny_flow_checkpoint`` compiled for this machine. Do not change it: copy it."""
+    from edgevid.compiler import compile_checkpoint
+
+    path = tmp_path_factory.mktemp("flow-bundles") / "flow.bundle"
+    compile_checkpoint(tiny_flow_checkpoint, path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def tiny_onnx(tiny_network, tmp_path_factory) -> Path:
     """``tiny_network`` as others export it: shifts by assignment in place, any batch."""
     from edgevid.bench.in_place import export_in_place

@@ -31,7 +31,7 @@ Tensors = Mapping[str, torch.Tensor]
 
 
 def infer_structure(reading: Reading, blocks: tuple[int, ...] | None) -> dict[str, Any]:
-    """Backbone, classes, widths, expansion and gates, as fields of `NetworkConfig`.
+    """Backbone, classes, widths, expansion, gates and channels of a frame, as fields of `NetworkConfig`.
 
     Args:
         reading: the checkpoint in our keys.
@@ -39,7 +39,7 @@ def infer_structure(reading: Reading, blocks: tuple[int, ...] | None) -> dict[st
             network with the most similar number of blocks is taken.
 
     Raises:
-        CheckpointError: it takes something else than RGB frames.
+        CheckpointError: it takes something else than RGB frames or stacked fields of optical flow.
         KeyMismatchError: it has no classifier.
         UnknownLayoutError: gates stand where no published network has them.
     """
@@ -57,13 +57,7 @@ def infer_structure(reading: Reading, blocks: tuple[int, ...] | None) -> dict[st
         found = infer_inception(tensors)
     else:
         found = _mobilenet(tensors, blocks) if mobilenet else _resnet(tensors, blocks)
-    for stem in _STEMS:
-        if stem in tensors and tensors[stem].dim() in (4, 5) and tensors[stem].shape[1] != 3:
-            raise CheckpointError(
-                f"{reading.originals[stem]} takes {tensors[stem].shape[1]} channels, not RGB frames",
-                fix="optical flow and RGB differences are not supported: take the RGB network",
-            )
-    return {"classes": classes, **found}
+    return {"classes": classes, **found, **_frame_channels(reading)}
 
 
 _STEMS = (
@@ -71,6 +65,27 @@ _STEMS = (
     *("units.conv1_7x7_s2.conv.weight", "units.conv.conv.weight"),
 )
 """First convolutions of all backbones, by our keys."""
+
+
+def _frame_channels(reading: Reading) -> dict[str, int]:
+    """Nothing for pictures; 2k for k stacked fields of flow, of which TSN and TSM publish networks of 5.
+
+    Multiples of 3 are refused, since they may as well be stacked pictures or their differences.
+    """
+    for stem in _STEMS:
+        tensor = reading.tensors.get(stem)
+        if tensor is None or tensor.dim() not in (4, 5) or tensor.shape[1] == 3:
+            continue
+        channels, shape = tensor.shape[1], "x".join(map(str, tensor.shape))
+        if tensor.dim() == 5 or channels % 2 or channels % 3 == 0 or not channels:
+            raise CheckpointError(
+                f"{reading.originals[stem]} takes {channels} channels ({shape}), neither RGB frames nor "
+                "stacked fields of optical flow",
+                fix="read are networks of RGB, and over frames those of k fields x0, y0, x1, y1, ..., which "
+                "are 10 channels as published; RGB differences and flow over volumes are not supported",
+            )
+        return {"frame_channels": channels}
+    return {}
 
 
 def _resnet(tensors: Tensors, blocks: tuple[int, ...] | None) -> dict[str, Any]:

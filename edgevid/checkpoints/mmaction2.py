@@ -32,7 +32,7 @@ def read_mmaction2(tensors: Mapping[str, torch.Tensor]) -> Reading:
     weights = dict(tensors)
     for name in ("mean", "std"):
         buffer = weights.pop(f"data_preprocessor.{name}", None)
-        if buffer is not None and buffer.numel() == 3:
+        if buffer is not None and (buffer.numel() == 3 or (buffer.numel() and buffer.numel() % 2 == 0)):
             facts[name] = tuple(float(value) for value in buffer.flatten())
     bare = [split_wrappers(key)[0] for key in weights]
     mobilenet = any(re.match(r"backbone\.(layer\d\.\d+\.conv\.\d|features)\.", key) for key in bare)

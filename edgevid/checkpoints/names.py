@@ -29,7 +29,7 @@ _NON_LOCAL = re.compile(r"_nl(?=\.|$)|[_-]nl[_-](dot[_-]product|embedded[_-]gaus
 """TSM's names end in it, and it has one function only; mmaction2's name the function."""
 
 _UNSUPPORTED = (
-    (r"_(flow|rgbdiff)_", "optical flow or RGB differences as input"),
+    (r"_rgbdiff_", "RGB differences as input"),
     (r"_tpool(?=[_.]|$)", "temporal pooling"),
 )
 

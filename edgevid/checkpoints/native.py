@@ -77,6 +77,7 @@ def write(
         settings |= asdict(normalization)
     if sampling is not None:
         settings |= {key: value for key, value in asdict(sampling).items() if key not in ("segments", "crop")}
+        settings["flow"] = sampling.flow.algorithm if sampling.flow else None
     if labels is not None:
         settings["labels"] = list(labels)
     known = {key: value for key, value in settings.items() if value is not None}

@@ -16,6 +16,7 @@ from edgevid.checkpoints.claims import (
     refuse_senseless,
     unfitting,
 )
+from edgevid.checkpoints.flow import flow_defaults
 from edgevid.checkpoints.gsm import read_gsm, recognise_gsm
 from edgevid.checkpoints.infer import infer_shift, infer_structure
 from edgevid.checkpoints.keys import Reading, check_keys
@@ -82,7 +83,8 @@ def read(path: str | Path, *, preset: str | None = None, **flags: Any) -> Checkp
             ``synthesis``, ``inflation`` and ``attention`` as configurations or their fields. Of
             the pixels: ``mean``, ``std`` (for values from 0 to 255), ``color``. Of the frames:
             ``mode``, ``window``, ``clips``, ``crops``, ``resize``, ``crop`` (or ``size``),
-            ``library``, ``average``. And ``labels``, a file or a list of names.
+            ``library``, ``average``, and ``flow``, how optical flow is computed of videos. And ``labels``,
+            a file or a list of names.
 
     Raises:
         CheckpointError: unreadable, or its weights are not finite.
@@ -120,7 +122,9 @@ def read(path: str | Path, *, preset: str | None = None, **flags: Any) -> Checkp
     except CheckpointError as error:
         raise type(error)(error.what, where=path, fix=error.fix) from error
     chosen = merger.chosen
-    normalization, sampling = normalization_of(merger), sampling_of(merger, config.segments)
+    channels = config.frame_channels
+    normalization = normalization_of(merger, channels)
+    sampling = sampling_of(merger, config.segments, channels)
     labels = _labels(merger, config, path)
     layout = "edgevid" if file.settings and reading.marks is None else reading.layout
     settings = {"layout": Sourced(layout, "file" if layout == "edgevid" else "keys"), **chosen}
@@ -148,6 +152,10 @@ def _structure(merger: Merger, reading: Reading) -> NetworkConfig:
     """Choose the settings of the network but for its shift."""
     found = _inferred(merger, reading)
     merger.add("default", _defaults(merger, reading, found["backbone"]))
+    if "frame_channels" in found:
+        merger.add("default", flow_defaults(reading.layout, found["backbone"]))
+        for name in ("mean", "std", "color"):  # a preset's are of pictures
+            merger.candidates["preset"].pop(name, None)
     merger.add("keys", reading.facts)
     merger.add("keys", found)
     shown = {**found, "blocks": _known_blocks(merger)}
@@ -160,7 +168,10 @@ def _structure(merger: Merger, reading: Reading) -> NetworkConfig:
     # What mixes the frames of an Inception is seen in its keys; the rest belongs to other families.
     senseless |= {name for name in PARTS if inception and name not in found}
     refuse_senseless(merger, senseless, backbone)
-    names = ("classes", "blocks", "channels", "width", "expansion", *PARTS, "segments", "crop", "dropout")
+    names = (
+        *("classes", "blocks", "channels", "width", "expansion", "frame_channels"),
+        *(*PARTS, "segments", "crop", "dropout"),
+    )
     for name in names:
         if merger.says(name) and name not in senseless:
             merger.choose(name)

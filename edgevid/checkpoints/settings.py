@@ -42,10 +42,13 @@ PARTS: Mapping[str, type[Frozen]] = {
 
 STRUCTURE = (
     *("backbone", "classes", "blocks", "channels", "expansion", "placement", "every", "repeats"),
-    *("gate", "volumes", "attention"),
+    *("gate", "volumes", "attention", "frame_channels"),
 )
 _SHIFT = tuple(ShiftConfig.model_fields)
-_NETWORK = ("backbone", "classes", "segments", "blocks", "channels", "width", "expansion", "dropout", *PARTS)
+_NETWORK = (
+    *("backbone", "classes", "segments", "blocks", "channels", "width", "expansion", "dropout"),
+    *("frame_channels", *PARTS),
+)
 _NORMALIZATION = tuple(asdict(Normalization()))
 _SAMPLING = tuple(name for name in asdict(Sampling()) if name != "segments")
 FLAGS = (*_NETWORK, *_SHIFT, "shift_div", "size", *_NORMALIZATION, *_SAMPLING, "labels")

@@ -115,7 +115,8 @@ def compile_(
     """Compile a checkpoint or an ONNX file for a device and prove that the result is right.
 
     Of several networks one bundle is made, whose scores are averaged: an
-    ensemble. They may be bundles that were compiled before.
+    ensemble. They may be bundles that were compiled before. One of RGB and
+    one of optical flow are the two streams of TSN and TSM.
     """
     from edgevid import show, show_ensemble
     from edgevid.calibration.table import find_method

@@ -36,10 +36,13 @@ def _settings(
     placement: Annotated[str | None, _setting("residual or inplace.")] = None,
     size: Annotated[int | None, _setting("Pixels of the crop.")] = None,
     resize: Annotated[int | None, _setting("Pixels of the short side.")] = None,
-    mean: Annotated[str | None, _setting("Three numbers, pixels from 0 to 255.")] = None,
-    std: Annotated[str | None, _setting("Three numbers, likewise.")] = None,
+    mean: Annotated[str | None, _setting("A number a channel or one, pixels from 0 to 255.")] = None,
+    std: Annotated[str | None, _setting("Likewise.")] = None,
     color: Annotated[str | None, _setting("RGB or BGR.")] = None,
     library: Annotated[str | None, _setting("Whose resize: pil or opencv.")] = None,
+    flow: Annotated[
+        str | None, _setting("What computes optical flow of videos, for a network of flow: dis or tvl1.")
+    ] = None,
     mode: Annotated[str | None, _setting("Sampling: uniform or dense.")] = None,
     temporal_clips: Annotated[int | None, _setting("Temporal clips a video.")] = None,
     crops: Annotated[int | None, _setting("1 or 3 crops a clip.")] = None,
@@ -103,17 +106,21 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
         flags["segments"] = numbers(flags["segments"], "--segments")
     for name in ("mean", "std"):
         if name in flags:
-            flags[name] = _triple(flags[name], f"--{name}")
+            flags[name] = _a_channel(flags[name], f"--{name}")
     return flags
 
 
-def _triple(text: str, where: str) -> tuple[float, ...]:
+def _a_channel(text: str, where: str) -> tuple[float, ...]:
+    """Three numbers, of which one may stand for all; or as many as stacked fields of flow have channels."""
     try:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:
         values = ()
-    if len(values) not in (1, 3):
+    flow = len(values) > 3 and len(values) % 2 == 0
+    if not flow and len(values) not in (1, 3):
         raise ConfigError(
-            f"{text!r} is not one number or three", where=where, fix="write 123.675,116.28,103.53"
+            f"{text!r} is not one number or three",
+            where=where,
+            fix="write 123.675,116.28,103.53; of optical flow one, as 127.5",
         )
-    return values * (3 // len(values))
+    return values * 3 if len(values) == 1 else values

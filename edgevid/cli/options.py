@@ -43,7 +43,13 @@ Hint = Annotated[str | None, typer.Option(help="latency or throughput.")]
 On = Annotated[
     str, typer.Option("--on", metavar="BOARD", help="Run there: rpc://host:port/key, by TVM's tracker.")
 ]
-FrameTemplate = Annotated[str | None, typer.Option(help="Names of frame files, as img_{:05d}.jpg.")]
+FrameTemplate = Annotated[
+    str | None,
+    typer.Option(
+        help="Names of frame files, as img_{:05d}.jpg; of flow images, as flow_{}_{:05d}.jpg; a comma "
+        "between both."
+    ),
+]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Videos decoded ahead; half the processors by default.")
 ]

@@ -41,7 +41,8 @@ def run(
     """Recognize videos: the five most probable classes of each, and a summary.
 
     Networks of an ensemble look at each video one after the other, and
-    their scores are averaged. It is decoded once for all of them.
+    their scores are averaged. It is decoded once for all of them. Optical
+    flow is computed of the video, unless --frame-template names flow images.
 
     A video that cannot be read, or a line of a list that cannot be
     understood, is skipped by name and counted, and the rest goes on.

@@ -141,6 +141,12 @@ def _check_way(bundle: Bundle, window: int | None, hop: int | None, states: list
         ConfigError: otherwise.
     """
     streaming = bundle.artifact().streaming is not None
+    if bundle.manifest.sampling.flow is not None:
+        raise ConfigError(
+            "the network looks at optical flow, and streams are of pictures",
+            where=bundle.path,
+            fix="give the network of RGB; files are recognized by edgevid run, flow included",
+        )
     if streaming and (window or hop):
         raise ConfigError(
             "the bundle takes frame by frame, so that there is no window",

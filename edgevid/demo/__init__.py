@@ -4,7 +4,7 @@ one that takes from the past alone, to follow a video.
 `edgevid.video.synthetic` draws the clips, `write_videos` and `write_sequence` turn them into H.264 files,
 ``python -m edgevid.demo.train`` trains the networks shipped here and
 ``python -m edgevid.demo.evaluate`` prints how well they do. Small members of other papers' families are
-trained alike, see `edgevid.demo.families`.
+trained alike, see `edgevid.demo.families`; `edgevid.demo.flow_start` makes a network of optical flow of one.
 """
 
 from __future__ import annotations

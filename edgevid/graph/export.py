@@ -34,7 +34,7 @@ __all__ = ["export"]
 def export(network: VideoNetwork, *, batch: int | None = 1) -> ir.Model:
     """The canonical graph of ``network``.
 
-    Input ``frames`` float32 ``[N, T, 3, H, W]``, already normalized; output ``logits``
+    Input ``frames`` float32 ``[N, T, C, H, W]``, already normalized; output ``logits``
     float32 ``[N, classes]``.
 
     Args:
@@ -52,7 +52,7 @@ def export(network: VideoNetwork, *, batch: int | None = 1) -> ir.Model:
     for module in traced.modules():
         if isinstance(module, Shift):
             module.forward = _symbolic(module)  # type: ignore[method-assign]
-    examples = torch.zeros(batch or 2, config.segments, 3, config.size, config.size)
+    examples = torch.zeros(batch or 2, config.segments, config.frame_channels, config.size, config.size)
     dynamic = ({0: torch.export.Dim("N", min=1)},) if batch is None else None
     with _quiet():
         program = torch.onnx.export(

@@ -117,22 +117,22 @@ def choose_golden(
 
 
 def candidate_clips(spec: TensorSpec) -> Iterator[NDArray[Any]]:
-    """Clips ``[1, T, H, W, 3]`` whose frames differ strongly, the most telling first.
+    """Clips ``[1, T, H, W, C]`` whose frames differ strongly, the most telling first.
 
     Frames of one kind cancel out in the average over frames, so neighbours differ in colour,
     scale or direction, and only some of them hold noise.
     """
     random = np.random.Generator(np.random.PCG64(SEED))
-    _, segments, height, width, _ = spec.shape
+    _, segments, height, width, channels = spec.shape
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    blank = np.zeros((segments, height, width, 3), np.float32)
+    blank = np.zeros((segments, height, width, channels), np.float32)
     grey = blank + np.float32(118)
 
     def noise() -> NDArray[Any]:
-        return random.integers(0, 256, (height, width, 3)).astype(np.float32)
+        return random.integers(0, 256, (height, width, channels)).astype(np.float32)
 
     def flat() -> NDArray[Any]:
-        return blank + random.integers(0, 256, (segments, 1, 1, 3)).astype(np.float32)
+        return blank + random.integers(0, 256, (segments, 1, 1, channels)).astype(np.float32)
 
     def alternating() -> NDArray[Any]:
         clip = grey.copy()

@@ -114,7 +114,7 @@ class Verification:
 
 @dataclass(frozen=True)
 class Expectation:
-    """Clips ``[K, T, H, W, 3]`` and the logits ``[K, classes]`` that are expected of them."""
+    """Clips ``[K, T, H, W, C]`` and the logits ``[K, classes]`` that are expected of them."""
 
     name: str
     clips: NDArray[Any]
@@ -163,11 +163,11 @@ def random_clips(spec: TensorSpec, count: int, seed: int) -> NDArray[Any]:
     if np.dtype(spec.dtype) != np.uint8:
         return random.standard_normal((count, *shape)).astype(spec.dtype)
     clips = random.integers(0, 256, (count, *shape), dtype=np.uint8)
-    segments, height, width, _ = shape
+    segments, height, width, channels = shape
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     time = np.arange(segments, dtype=np.float32)[:, None, None]
     for clip in clips[1::2]:
-        for color in range(3):
+        for color in range(channels):
             kx, ky, speed, phase = random.uniform(-1, 1, 4) * (12 / width, 12 / height, 3.0, np.pi)
             wave = np.sin(kx * columns + ky * rows + speed * time * (1 + time / 4) + phase)
             clip[..., color] = np.round(127.5 + 127.5 * wave).astype(np.uint8)

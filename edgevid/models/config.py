@@ -6,9 +6,9 @@ A configuration is plain data: frozen, validated, and written to a bundle's mani
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from typing_extensions import Self
 
 from edgevid.errors import ConfigError
@@ -92,6 +92,8 @@ class NetworkConfig(Frozen):
         width: multiplies all channels of an Inception, see `scaled`.
         expansion: of MobileNetV2's inverted residuals from the second stage on.
         dropout: before the classifier, inert outside training.
+        frame_channels: 3 of a picture, or 2k of k stacked fields of optical flow in a network over frames;
+            k is 5 in TSN (Wang et al., ECCV 2016, section 3.2).
 
     Raises:
         ConfigError: a field is unknown, out of range, or contradicts another.
@@ -112,12 +114,22 @@ class NetworkConfig(Frozen):
     width: Proportion = Fraction(1)
     expansion: int = Field(default=6, ge=2)
     dropout: float = Field(default=0.5, ge=0, lt=1)
+    frame_channels: int = Field(default=3, ge=2, le=64)
+
+    @model_serializer(mode="wrap")
+    def _as_before_flow(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Of pictures nothing is written about channels, so that their records stay the same."""
+        written: dict[str, Any] = handler(self)
+        if self.frame_channels == 3:
+            written.pop("frame_channels", None)
+        return written
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         self._check_mixing()
         self._check_sizes()
         self._check_attention()
+        self._check_channels()
         if self.is_mobilenet and self.shift is not None:
             if self.shift.placement == "inplace":
                 raise ConfigError(
@@ -172,6 +184,22 @@ class NetworkConfig(Frozen):
                 f"attention on frames of {self.size} pixels",
                 where="size",
                 fix=f"give {_SMALLEST} or more: its maxima of 2x2 need as many positions in the third stage",
+            )
+
+    def _check_channels(self) -> None:
+        if self.frame_channels == 3:
+            return
+        if self.frame_channels % 2:
+            raise ConfigError(
+                f"frames of {self.frame_channels} channels",
+                where="frame_channels",
+                fix="give 3 for pictures, or an even number for stacked fields of optical flow",
+            )
+        if self.volumes is not None or self.inflation is not None:
+            raise ConfigError(
+                f"frames of {self.frame_channels} channels in a network over volumes",
+                where="frame_channels",
+                fix="leave it out: optical flow is for networks over frames",
             )
 
     def _check_sizes(self) -> None:

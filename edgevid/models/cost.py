@@ -59,7 +59,7 @@ def cost(config: NetworkConfig) -> Cost:
             if isinstance(layer, _ELEMENTWISE):
                 # On shapes alone they take most of the time, and change nothing.
                 layer.forward = unchanged  # type: ignore[method-assign, assignment]
-        clip = torch.empty(1, config.segments, 3, config.size, config.size)
+        clip = torch.empty(1, config.segments, config.frame_channels, config.size, config.size)
         with counter:
             network(clip)
     parameters = sum(parameter.numel() for parameter in network.parameters())

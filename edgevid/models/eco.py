@@ -67,7 +67,7 @@ class ECO(Inception):
         initialize(self)
 
     def classify(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits ``[N*T, classes]`` of normalized images ``[N*T, 3, H, W]``."""
+        """Logits ``[N*T, classes]`` of normalized images ``[N*T, C, H, W]``."""
         frames = images
         for chain in STEM:
             frames = self.pools["halve"](self._through(chain, frames))

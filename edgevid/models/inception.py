@@ -118,7 +118,7 @@ class Inception(VideoNetwork):
                 "halve": nn.MaxPool2d(3, 2, ceil_mode=True),
             }
         )
-        channels = 3
+        channels = config.frame_channels
         for chain in stem:
             channels = self._add(chain, channels)
         for block in blocks:
@@ -153,7 +153,7 @@ class Inception(VideoNetwork):
         return outputs + (inputs if block.projection is None else self._add([block.projection], inputs))
 
     def classify(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits ``[N*T, classes]`` of normalized images ``[N*T, 3, H, W]``."""
+        """Logits ``[N*T, classes]`` of normalized images ``[N*T, C, H, W]``."""
         frames = images
         for chain in self._stem:
             frames = self.pools["halve"](self._through(chain, frames))

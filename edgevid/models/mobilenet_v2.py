@@ -54,7 +54,8 @@ class MobileNetV2(VideoNetwork):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config)
         stem, *widths, last = config.widths
-        features: list[nn.Module] = [nn.Sequential(*_convolution(3, stem, 3, stride=2), nn.ReLU6())]
+        first = _convolution(config.frame_channels, stem, 3, stride=2)
+        features: list[nn.Module] = [nn.Sequential(*first, nn.ReLU6())]
         inputs = stem
         for stage, (width, count) in enumerate(zip(widths, config.stage_blocks, strict=True)):
             expansion = 1 if stage == 0 else config.expansion
@@ -72,7 +73,7 @@ class MobileNetV2(VideoNetwork):
         initialize(self)
 
     def classify(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits ``[N*T, classes]`` of normalized images ``[N*T, 3, H, W]``."""
+        """Logits ``[N*T, classes]`` of normalized images ``[N*T, C, H, W]``."""
         pooled = self.avgpool(self.features(images)).flatten(1)
         logits: torch.Tensor = self.classifier(self.dropout(pooled))
         return logits

@@ -28,13 +28,13 @@ class VideoNetwork(nn.Module):
 
     @abstractmethod
     def classify(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits ``[N*T, classes]`` of normalized images ``[N*T, 3, H, W]``."""
+        """Logits ``[N*T, classes]`` of normalized images ``[N*T, frame_channels, H, W]``."""
 
     def frame_logits(self, frames: torch.Tensor) -> torch.Tensor:
         """Logits ``[N, T, classes]`` of each frame, before the consensus.
 
         Args:
-            frames: ``[N, T, 3, H, W]``, float32, already normalized.
+            frames: ``[N, T, C, H, W]``, float32, already normalized.
 
         Raises:
             ConfigError: another shape, or T is not `NetworkConfig.segments`.
@@ -52,11 +52,11 @@ class VideoNetwork(nn.Module):
         return [(name, layer.spec) for name, layer in self.named_modules() if isinstance(layer, Shift)]
 
     def _check(self, frames: torch.Tensor) -> None:
-        segments = self.config.segments
-        if frames.dim() != 5 or frames.shape[1] != segments or frames.shape[2] != 3:
+        wanted = (self.config.segments, self.config.frame_channels)
+        if frames.dim() != 5 or tuple(frames.shape[1:3]) != wanted:
             raise ConfigError(
                 f"clips of shape {tuple(frames.shape)}",
-                fix=f"give frames as [N, {segments}, 3, height, width]",
+                fix=f"give frames as [N, {wanted[0]}, {wanted[1]}, height, width]",
             )
 
 

@@ -98,7 +98,7 @@ class ResNet(VideoNetwork):
         super().__init__(config)
         block = BasicBlock if config.backbone in ("resnet18", "resnet34") else Bottleneck
         stem, *widths = config.widths
-        self.conv1 = nn.Conv2d(3, stem, 7, 2, 3, bias=False)
+        self.conv1 = nn.Conv2d(config.frame_channels, stem, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(stem)
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, 2, 1)
@@ -123,7 +123,7 @@ class ResNet(VideoNetwork):
         initialize(self)
 
     def classify(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits ``[N*T, classes]`` of normalized images ``[N*T, 3, H, W]``."""
+        """Logits ``[N*T, classes]`` of normalized images ``[N*T, C, H, W]``."""
         frames = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         stages = (self.layer1, self.layer2, self.layer3, self.layer4)
         for synthesizer, stage in zip(self.synthesis, stages, strict=True):

@@ -26,7 +26,7 @@ published it. ``concat``: pieces with zero frames before or behind them, as many
 def as_published(
     network: VideoNetwork, normalization: Normalization, spelling: Spelling, *, channels_last: bool = False
 ) -> torch.nn.Module:
-    """A module from uint8 RGB clips ``[N, T, H, W, 3]`` to logits ``[N, classes]``.
+    """A module from uint8 clips ``[N, T, H, W, C]`` to logits ``[N, classes]``.
 
     Args:
         network: in evaluation mode; it is left as it is.
@@ -51,7 +51,7 @@ def as_published(
             self.network = own
             for name in ("mean", "std"):
                 values = torch.tensor(getattr(normalization, name), dtype=torch.float32)
-                self.register_buffer(name, values.view(1, 3, *[1] * (2 if volumes is None else 3)))
+                self.register_buffer(name, values.view(1, -1, *[1] * (2 if volumes is None else 3)))
 
         def forward(self, clips: torch.Tensor) -> torch.Tensor:
             if volumes is None:
@@ -131,7 +131,8 @@ def export_plain(
     import torch
 
     config = network.config
-    clips = torch.zeros(batch, config.segments, config.size, config.size, 3, dtype=torch.uint8)
+    shape = (batch, config.segments, config.size, config.size, config.frame_channels)
+    clips = torch.zeros(shape, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(

@@ -33,7 +33,8 @@ def find_items(
 
     Args:
         places: on disk.
-        frame_template: names of the frames, where videos are folders of frames.
+        frame_template: names of the frames, where videos are folders of frames, or of flow images; see
+            `edgevid.video.templates.frame_names`.
         labels: the network's class names; folders of classes must then be named after them.
             Otherwise they are numbered by the alphabet.
         classes: how many the network has. A larger label in a list is wrong, and folders without
@@ -83,6 +84,8 @@ class _Search:
         from edgevid.video.entries import is_folder, names_a_video, visible_entries
 
         entries = visible_entries(folder)
+        if self._is_flow(folder):  # whose images may be in folders, one a direction
+            return [Item(folder, None, frame_template=self.frame_template)]
         if any(is_folder(entry) for entry in entries):
             return self._in_classes(folder)
         if self.frame_template is not None:
@@ -91,6 +94,13 @@ class _Search:
         if not videos:
             raise _no_videos(folder)
         return videos
+
+    def _is_flow(self, folder: Path) -> bool:
+        from edgevid.video.flow_images import FlowFolder
+        from edgevid.video.templates import frame_names
+
+        names = None if self.frame_template is None else frame_names(self.frame_template)
+        return names is not None and names.flow is not None and FlowFolder.is_one(folder, names.flow)
 
     def _in_classes(self, folder: Path) -> list[Item]:
         from edgevid.video.class_folders import read_class_folders

@@ -34,6 +34,7 @@ class Recognition:
         seconds: spent on decoding and resizing, and on the network.
         warnings: about the video, in words.
         members: seconds of each network of an ensemble, by its title; empty for one network.
+        flow: seconds of computing optical flow, a part of those before the network; None without it.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Recognition:
     seconds: tuple[float, float]
     warnings: tuple[str, ...]
     members: dict[str, float] = field(default_factory=dict)
+    flow: float | None = None
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ def recognize(
                 seconds=(read.seconds, seconds),
                 warnings=tuple(dict.fromkeys(warning for look in looks for warning in look.warnings)),
                 members=dict(zip(titles, session.seconds, strict=True)) if others else {},
+                flow=clips.flow_ns[0] / 1e9 if clips.flow_ns[0] else None,
             )
 
 

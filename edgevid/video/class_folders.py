@@ -7,8 +7,8 @@ from pathlib import Path
 
 from edgevid.video.datasets import Item
 from edgevid.video.entries import VIDEO_SUFFIXES, is_folder, leads_nowhere, names_a_video, visible_entries
-from edgevid.video.frames import check_template
 from edgevid.video.skipped import SkippedVideoError
+from edgevid.video.templates import frame_names
 
 __all__ = ["read_class_folders"]
 
@@ -37,7 +37,7 @@ def read_class_folders(
     """
     folder = Path(root)
     if frame_template is not None:
-        check_template(frame_template)
+        frame_names(frame_template)  # refuses what numbers no files
     if not folder.is_dir():
         raise SkippedVideoError(
             "there is no such folder of classes", reason="missing", where=folder, fix="check the path"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,26 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from edgevid.errors import ConfigError, VideoError
-from edgevid.video.limits import check_size
+from edgevid.errors import VideoError
+from edgevid.video.pictures import read_picture, rgb_of
 from edgevid.video.skipped import SkippedVideoError
+from edgevid.video.templates import check_template
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from PIL import Image
 
-__all__ = ["ArrayFrames", "FrameFolder", "check_template"]
+__all__ = ["ArrayFrames", "FrameFolder"]
 
 _T = TypeVar("_T")
-
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-"""Pillow goes by contents, not by names: its rarer readers would be tried on a broken JPEG too."""
-
-_BROKEN_PICTURE = (
-    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError),
-    *(SyntaxError, TypeError, ValueError, struct.error, zlib.error),
-)
-"""What Pillow's readers raise."""
 
 
 @dataclass(frozen=True)
@@ -111,44 +100,8 @@ class FrameFolder:
         Raises:
             VideoError: the picture is missing or broken.
         """
-        from PIL import Image
-
         file = self.path / self.template.format(self.first + index)
-        self._refuse_what_is_no_file(file, index)
-        try:
-            with Image.open(file, formats=_FORMATS) as picture:
-                check_size(*picture.size, where=file)
-                return _rgb(picture)
-        except PermissionError as error:
-            raise SkippedVideoError(
-                f"the picture of frame {index} may not be read",
-                reason="no permission",
-                where=file,
-                fix="check its permissions",
-            ) from error
-        except (*_BROKEN_PICTURE, Image.DecompressionBombError) as error:
-            raise SkippedVideoError(
-                f"the picture of frame {index} cannot be read ({error})",
-                reason="too large" if isinstance(error, Image.DecompressionBombError) else "damaged",
-                where=file,
-                fix="extract the frames again",
-            ) from error
-
-    def _refuse_what_is_no_file(self, file: Path, index: int) -> None:
-        if not file.exists():
-            raise SkippedVideoError(
-                f"frame {index} of {self.frames} is missing",
-                reason="missing",
-                where=file,
-                fix="correct the number of frames in the list, or extract the frames again",
-            )
-        if not file.is_file():
-            raise SkippedVideoError(
-                f"frame {index} is not a regular file",
-                reason="no regular file",
-                where=file,
-                fix="extract the frames again",
-            )
+        return read_picture(file, f"frame {index}", str(self.frames), rgb_of)
 
     def select(
         self, choose: Callable[[int], Iterable[int]], convert: Callable[[NDArray[np.uint8]], _T]
@@ -186,29 +139,3 @@ class ArrayFrames:
         """As `Video.select`."""
         count = len(self.pixels)
         return count, {index: convert(self.pixels[index]) for index in sorted(set(choose(count)))}
-
-
-def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
-    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
-        # 16 bits of grey, which Pillow would clip at 255; of colours it takes the upper 8 itself.
-        grey = (np.asarray(picture) >> 8).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    return np.array(picture.convert("RGB"), np.uint8)
-
-
-def check_template(template: str) -> None:
-    """Refuse a frame template that does not number files.
-
-    Raises:
-        ConfigError: no replacement field, more than one, or one that takes no whole number.
-    """
-    try:
-        numbered = template.format(1) != template.format(2)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        numbered = False
-    if not numbered:
-        raise ConfigError(
-            f"the frame template {template!r} does not number files",
-            where="--frame-template",
-            fix="write one field for the number, as in img_{:05d}.jpg",
-        )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevid.video.datasets import Item
-from edgevid.video.frames import check_template
 from edgevid.video.skipped import SkippedVideoError
+from edgevid.video.templates import frame_names
 
 __all__ = ["read_list"]
 
@@ -44,7 +44,7 @@ def read_list(
     """
     file = Path(path)
     if frame_template is not None:
-        check_template(frame_template)
+        frame_names(frame_template)  # refuses what numbers no files
     content = _content(file)
     folder = file.parent if root is None else Path(root)
     if not _exists(folder / "."):

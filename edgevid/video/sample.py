@@ -1,4 +1,4 @@
-"""Which frames of a video a clip is made of. Pure functions on frame counts, numbers from 0.
+"""Which frames, or fields of optical flow, of a video a clip is made of. Pure functions on counts, from 0.
 
 The formulas are those of MIT's TSM test code (``ops/dataset.py``, ``_get_test_indices``),
 which mmaction2's ``SampleFrames`` (test mode, ``clip_len=1``) and ``DenseSampleFrames``
@@ -26,6 +26,8 @@ MOST_CLIPS = 200
 def sample_indices(frames: int, sampling: Sampling) -> NDArray[np.int64]:
     """Frame numbers ``[clips, segments]`` for a video of ``frames`` frames.
 
+    Of optical flow they are those of fields, of which there are ``frames``: the first one of each stack.
+
     Raises:
         VideoError: the video has no frames.
         ConfigError: see `check_sampling`.
@@ -33,7 +35,8 @@ def sample_indices(frames: int, sampling: Sampling) -> NDArray[np.int64]:
     check_sampling(sampling)
     if sampling.mode == "dense":
         return dense_indices(frames, sampling.segments, sampling.window, sampling.clips)
-    return uniform_indices(frames, sampling.segments, sampling.clips)
+    span = 1 if sampling.flow is None else sampling.flow.fields
+    return uniform_indices(frames, sampling.segments, sampling.clips, span)
 
 
 def beginning(frames: int, share: float) -> int:
@@ -41,10 +44,11 @@ def beginning(frames: int, share: float) -> int:
     return min(frames, max(1, int(frames * share + 0.5)))
 
 
-def uniform_indices(frames: int, segments: int, clips: int = 1) -> NDArray[np.int64]:
+def uniform_indices(frames: int, segments: int, clips: int = 1, span: int = 1) -> NDArray[np.int64]:
     """TSN sampling: one frame from each of ``segments`` equal parts of the video.
 
-    With ``tick = frames / segments``, one clip takes the centres ``int(tick/2 + tick*i)``.
+    A stack of ``span`` fields of flow begins early enough to fit in (MIT's ``new_length``). With
+    ``tick = (frames - span + 1) / segments``, one clip takes the centres ``int(tick/2 + tick*i)``.
     Two clips are MIT's ``twice_sample``: the centres, then the beginnings ``int(tick*i)``.
     More clips, for which nothing is published, take ``int(tick*k/clips + tick*i)``, so that
     they divide each part evenly; clip 0 begins at the beginnings.
@@ -56,14 +60,15 @@ def uniform_indices(frames: int, segments: int, clips: int = 1) -> NDArray[np.in
         VideoError: the video has no frames.
     """
     _refuse_no_frames(frames)
-    tick = frames / float(segments)
+    tick = (frames - span + 1) / float(segments)
     if clips == 1:
         starts = [tick / 2.0]
     elif clips == 2:
         starts = [tick / 2.0, 0.0]
     else:
         starts = [tick * clip / clips for clip in range(clips)]
-    rows = [[min(int(start + tick * i), frames - 1) for i in range(segments)] for start in starts]
+    # A video with fewer fields than a stack would begin before its beginning.
+    rows = [[max(0, min(int(start + tick * i), frames - 1)) for i in range(segments)] for start in starts]
     return np.array(rows, dtype=np.int64)
 
 

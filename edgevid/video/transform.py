@@ -51,14 +51,18 @@ def resized_size(width: int, height: int, short: int, library: Library = "pil") 
     return int(short * width / height), short
 
 
-def resize_short_side(frame: NDArray[Any], short: int, library: Library = "pil") -> NDArray[np.uint8]:
+def resize_short_side(
+    frame: NDArray[Any], short: int, library: Library = "pil", channels: int = 3
+) -> NDArray[np.uint8]:
     """The frame with a short side of ``short`` pixels, untouched if it already has that.
+
+    A field of flow has 2 channels, each resized by itself as a grey picture; its values stay what they are.
 
     Raises:
         VideoError: the frame is not ``uint8`` ``[H, W, 3]``, or so narrow that its long side
             would become too long.
     """
-    pixels = _checked(frame)
+    pixels = _checked(frame, channels)
     height, width = pixels.shape[:2]
     if min(width, height) == short:
         return pixels
@@ -70,7 +74,10 @@ def resize_short_side(frame: NDArray[Any], short: int, library: Library = "pil")
         return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     from PIL import Image
 
-    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR), np.uint8)
+    if channels == 3:
+        return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR), np.uint8)
+    planes = (Image.fromarray(np.ascontiguousarray(pixels[..., i])) for i in range(channels))
+    return np.stack([np.array(each.resize(size, Image.Resampling.BILINEAR), np.uint8) for each in planes], -1)
 
 
 def crop_offsets(
@@ -114,18 +121,20 @@ def crop_offsets(
     return [(left, across) for left in along]
 
 
-def crops_of(frame: NDArray[Any], crop: int, crops: int = 1, library: Library = "pil") -> NDArray[np.uint8]:
-    """The crops of a frame, ``uint8`` ``[crops, crop, crop, 3]``; see `crop_offsets`."""
-    pixels = _checked(frame)
+def crops_of(
+    frame: NDArray[Any], crop: int, crops: int = 1, library: Library = "pil", channels: int = 3
+) -> NDArray[np.uint8]:
+    """The crops of a frame, ``uint8`` ``[crops, crop, crop, channels]``; see `crop_offsets`."""
+    pixels = _checked(frame, channels)
     height, width = pixels.shape[:2]
     offsets = crop_offsets(width, height, crop, crops, library)
     return np.stack([pixels[top : top + crop, left : left + crop] for left, top in offsets])
 
 
-def _checked(frame: NDArray[Any]) -> NDArray[np.uint8]:
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+def _checked(frame: NDArray[Any], channels: int) -> NDArray[np.uint8]:
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != channels or 0 in frame.shape:
         raise VideoError(
-            f"a frame of type {frame.dtype} and shape {list(frame.shape)} is not uint8 [H, W, 3]",
+            f"a frame of type {frame.dtype} and shape {list(frame.shape)} is not uint8 [H, W, {channels}]",
             fix="give RGB frames with values from 0 to 255",
         )
     return np.ascontiguousarray(frame)

@@ -197,10 +197,12 @@ def test_networks_that_are_known_but_not_supported_are_named(tmp_path, model):
         read(saved(tmp_path / "TSM_kinetics_RGB_resnet18_shift8_blockres_avg_segment8_tpool.pth", mit(model)))
 
 
-def test_a_flow_network_is_refused(tmp_path, model):
+@pytest.mark.parametrize("channels", [1, 7, 12, 15])
+def test_channels_that_are_neither_rgb_nor_flow_are_refused_by_key_and_shape(tmp_path, model, channels):
     state = mit(model)
-    state["base_model.conv1.weight"] = torch.zeros(8, 10, 7, 7)
-    with pytest.raises(CheckpointError, match="10 channels"):
+    state["base_model.conv1.weight"] = torch.zeros(8, channels, 7, 7)
+    told = rf"base_model\.conv1\.weight takes {channels} channels \(8x{channels}x7x7\), neither"
+    with pytest.raises(CheckpointError, match=told):
         read(saved(tmp_path / "weights.pth", state), **FLAGS)
 
 

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from edgevid.checkpoints import read, write
 from edgevid.checkpoints.gsm import read_gsm
+from edgevid.contract import Normalization
 from edgevid.errors import CheckpointError, ConfigError, KeyMismatchError, UnknownLayoutError
 from edgevid.models import NetworkConfig, build
 from edgevid.models.gate_config import GateConfig
@@ -19,10 +20,11 @@ HEADS = {"bn_inception": "base_model.fc", "inception_v3": "base_model.top_cls_fc
 FIFTH = {"bn_inception": "inception_4b_1x1", "inception_v3": "mixed_4_conv_Conv2D"}
 
 
-def inception(backbone="bn_inception", gate=None):
+def inception(backbone="bn_inception", gate=None, frame_channels=3):
     torch.manual_seed(0)
     size = SMALLEST[backbone]
-    config = NetworkConfig(backbone=backbone, classes=5, segments=4, size=size, width="1/8", gate=gate)
+    shape = {"classes": 5, "segments": 4, "size": size, "width": "1/8", "frame_channels": frame_channels}
+    config = NetworkConfig(backbone=backbone, gate=gate, **shape)
     model = build(config).eval()
     # Statistics and biases all different, so that an order of channels shows.
     for key, tensor in model.state_dict().items():
@@ -253,10 +255,14 @@ def test_gates_in_a_resnet_are_refused(tmp_path):
         read(saved(tmp_path, {**state, **gate}), segments=4, crop=64)
 
 
-def test_a_network_of_optical_flow_is_refused(tmp_path):
-    state = release(inception(gate=GateConfig()))
-    state["base_model.conv1_7x7_s2.weight"] = torch.zeros(8, 10, 7, 7)
-    with pytest.raises(CheckpointError, match=r"base_model\.conv1_7x7_s2\.weight takes 10 channels"):
+def test_a_network_of_optical_flow_has_pixels_of_its_own(tmp_path):
+    state = release(inception(gate=GateConfig(), frame_channels=10))
+    assert state["base_model.conv1_7x7_s2.weight"].shape[1] == 10
+    found = read(saved(tmp_path, state), **flags("bn_inception"))
+    assert found.normalization == Normalization((128.0,), (1.0,), "XY")
+    assert found.config.frame_channels == 10
+    state["base_model.conv1_7x7_s2.weight"] = torch.zeros(8, 18, 7, 7)
+    with pytest.raises(CheckpointError, match=r"base_model\.conv1_7x7_s2\.weight takes 18 channels"):
         read(saved(tmp_path, state), **flags("bn_inception"))
 
 

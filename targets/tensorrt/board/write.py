@@ -163,9 +163,9 @@ def _allowed(options: CompileOptions) -> str:
 
 
 def _readme(board: Board, options: CompileOptions, stacks: str) -> str:
-    given, frames = f"{options.batch} clips", "[N,T,H,W,3]"
+    given, frames = f"{options.batch} clips", "[N,T,H,W,C]"
     if options.streaming is not None:
-        given, frames = "one frame", "[1,1,H,W,3], and the caches"
+        given, frames = "one frame", "[1,1,H,W,C], and the caches"
     return f"""A network for {board.title}, {options.precision}, {given} a call.
 It was compiled, not executed. The engine is built on the board itself: engines run nowhere else.
 
@@ -181,7 +181,7 @@ It builds, holds the engine to the golden data (a mismatch leaves no engine), an
   --help                   everything else
 
 {BUILDER:<18} the program; it needs nothing of edgevid
-{NETWORK:<18} float32, opset 13; input: RGB frames {frames} as floats from 0 to 255
+{NETWORK:<18} float32, opset 13; input: frames {frames} as floats from 0 to 255
 {"calibration.cache":<18} ranges, where the precision is int8
 {SETTINGS:<18} what {BUILDER} reads
 {"trtexec.sh":<18} the same with NVIDIA's trtexec: timing alone, no check
