@@ -54,11 +54,13 @@ class CheckedSession(ABC):
         wanted = self.input
         if not isinstance(clip, np.ndarray) or clip.shape != wanted.shape or str(clip.dtype) != wanted.dtype:
             given = f"{clip.dtype}{list(clip.shape)}" if isinstance(clip, np.ndarray) else type(clip).__name__
+            channels = wanted.shape[-1]
+            frames = "RGB frames" if channels == 3 else "optical flow"
             raise TargetError(
                 f"the clip is {given}, the network takes {wanted.dtype}{list(wanted.shape)}",
                 where=wanted.name,
-                fix="give clips as uint8 frames [N, T, H, W, C], RGB or optical flow as the network looks "
-                "at; for another N compile that --batch",
+                fix=f"give clips as uint8 {frames} [N, T, H, W, {channels}]; for another N compile that "
+                "--batch",
             )
         return self._run(np.ascontiguousarray(clip))
 
