@@ -37,7 +37,8 @@ def fits_blocked_layout(graph: ir.Model, device: Device, precision: Precision) -
 
     The kernels suit dense convolutions whose channels are whole blocks, and the first one of an
     RGB image; others of volumes fall to ``jit_gemm`` or reference kernels, which in bf16 were
-    seen to compute wrong results (MobileNetV2).
+    seen to compute wrong results (MobileNetV2). Depthwise convolutions of volumes have kernels in
+    float32, but how much blocks gain there was measured on one processor only: not by default.
     """
     from edgevid.graph.split_conv import BLOCK
 

@@ -166,7 +166,8 @@ class OpenVinoTarget:
 
         Against OpenVINO's own no-shift network, ResNet-50 (p = 1/4, 8 frames of 224x224) costs 2 to 3 %
         less as ``volume_split_conv`` in a blocked layout, in float32 and in bf16, and 6 to 8 % more as
-        ``negative_pad``; MobileNetV2, whose volumes no blocked layout fits, 0 to 1 % more.
+        ``negative_pad``. MobileNetV2 costs 0 to 4 % more as ``negative_pad``; where forms are measured,
+        blocked ones win there too, in float32 (see `fits_blocked_layout`).
         """
         from edgevid.graph.split_conv import gains_by_splitting
 

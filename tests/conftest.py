@@ -119,7 +119,7 @@ def tiny_flow_bundle(tiny_flow_checkpoint, tmp_path_factory) -> Path:
     from edgevid.compiler import compile_checkpoint
 
     path = tmp_path_factory.mktemp("flow-bundles") / "flow.bundle"
-    compile_checkpoint(tiny_flow_checkpoint, path)
+    compile_checkpoint(tiny_flow_checkpoint, path, lowering="slice_concat")
     return path
 
 

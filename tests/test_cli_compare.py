@@ -33,7 +33,7 @@ def swapped(tiny_checkpoint, tmp_path_factory):
     from edgevid.compiler import compile_checkpoint
 
     path = tmp_path_factory.mktemp("bundles") / "swapped.bundle"
-    compile_checkpoint(tiny_checkpoint, path, first="past")
+    compile_checkpoint(tiny_checkpoint, path, first="past", lowering="slice_concat")
     return path
 
 

@@ -97,7 +97,7 @@ def test_a_network_without_a_shift_needs_no_lowering(tiny_network, tmp_path):
 
 def test_settings_are_written_into_the_bundle(tiny_checkpoint, tmp_path):
     settings = RunSettings(threads=1, streams=1, hint="throughput")
-    bundle = compile_checkpoint(tiny_checkpoint, tmp_path / "b", settings=settings)
+    bundle = compile_checkpoint(tiny_checkpoint, tmp_path / "b", settings=settings, lowering="slice_concat")
     assert Bundle.open(bundle.path).artifact().settings == settings
 
 
@@ -109,7 +109,7 @@ def test_two_bundles_of_one_network_agree_on_new_random_clips(tiny_bundle, tiny_
 
 
 def test_a_bundle_of_another_network_fails_against_the_first(tiny_bundle, tiny_checkpoint, tmp_path):
-    swapped = compile_checkpoint(tiny_checkpoint, tmp_path / "b", first="past")
+    swapped = compile_checkpoint(tiny_checkpoint, tmp_path / "b", first="past", lowering="slice_concat")
     (result, _) = verify_bundle(Bundle.open(tiny_bundle), against=swapped).values()
     assert not result.passed
     with pytest.raises(VerificationError, match="random input"):

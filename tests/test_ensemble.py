@@ -245,7 +245,7 @@ def test_a_file_that_cannot_be_read_is_told_before_the_first_one_is_compiled(tin
 def test_every_network_is_calibrated_by_itself(tiny_checkpoint, tiny_bundle, tmp_path):
     clips = Arrays(np.random.default_rng(0).integers(0, 256, (6, 4, 32, 32, 3)).astype(np.uint8))
     place = tmp_path / "b"
-    request = {"precision": "int8", "int8": Int8(clips, partial=partial_of(place))}
+    request = {"precision": "int8", "int8": Int8(clips, partial=partial_of(place)), "lowering": "fused_pad"}
     flags = {"first": "past"}
     made = compile_ensemble([tiny_checkpoint, tiny_checkpoint, tiny_bundle], place, flags=flags, **request)
     assert [member.bundle.manifest.precision for member in made.members] == ["int8", "int8", "fp32"]

@@ -21,9 +21,15 @@ def written(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("device", "lowering"), [("host", "fused_slice_concat"), ("reference", "auto"), ("host-tvm", "auto")]
+    ("name", "device", "lowering"),
+    [
+        *((name, "host", "fused_slice_concat") for name in MEMBERS),
+        *((name, "reference", "auto") for name in MEMBERS),
+        ("gsm", "host-tvm", "auto"),
+        pytest.param("stsm", "host-tvm", "auto", marks=pytest.mark.slow),  # an emulated core runs it
+        pytest.param("psn", "host-tvm", "auto", marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("name", MEMBERS)
 def test_a_network_compiles_and_verifies_on_each_runtime(written, tmp_path, name, device, lowering):
     bundle = compile_checkpoint(written(name), tmp_path / "b", device=device, lowering=lowering)
     (artifact,) = bundle.manifest.artifacts

@@ -96,7 +96,7 @@ def test_lowered_it_has_the_operations_of_the_checkpoint(fixed_file, tiny_checkp
 
 
 def test_a_file_with_an_open_batch_compiles_for_several(open_file, tmp_path):
-    bundle = compile_checkpoint(open_file, tmp_path / "b", batches=(1, 3), **PIXELS)
+    bundle = compile_checkpoint(open_file, tmp_path / "b", batches=(1, 3), lowering="slice_concat", **PIXELS)
     assert bundle.batches == (1, 3)
     assert bundle.manifest.status == "verified on the device"
 
@@ -104,7 +104,13 @@ def test_a_file_with_an_open_batch_compiles_for_several(open_file, tmp_path):
 def test_the_manifest_says_where_every_setting_is_from(tiny_onnx, tmp_path):
     labels = ["a", "b", "c", "d", "e"]
     bundle = compile_checkpoint(
-        tiny_onnx, tmp_path / "b", preset="mmaction2-tsm-resnet50", color="BGR", segments=4, labels=labels
+        tiny_onnx,
+        tmp_path / "b",
+        preset="mmaction2-tsm-resnet50",
+        color="BGR",
+        segments=4,
+        labels=labels,
+        lowering="slice_concat",
     )
     manifest = bundle.manifest
     sources = {name: setting.source for name, setting in manifest.provenance.items()}
@@ -175,7 +181,7 @@ def test_stacked_frames_need_the_flag_and_the_shifts_check_it(stacked_file, tiny
         read_foreign(stacked_file, **PIXELS)
     with pytest.raises(ConfigError, match=r"clips of 8 frames, but the shift .* is of 4"):
         read_foreign(stacked_file, segments=8, **PIXELS)
-    bundle = compile_checkpoint(stacked_file, tmp_path / "b", segments=4, **PIXELS)
+    bundle = compile_checkpoint(stacked_file, tmp_path / "b", segments=4, lowering="slice_concat", **PIXELS)
     assert "the file answers for each frame: the logits are their mean over the clip" in bundle.manifest.notes
     expected = Bundle.open(tiny_bundle)
     with bundle.session() as mine, expected.session() as theirs:

@@ -59,7 +59,9 @@ def test_every_layer_of_an_int8_bundle_is_int8_in_every_batch(tiny_checkpoint, c
 def test_a_layer_that_is_kept_in_float_is_recorded_with_the_reason(tiny_checkpoint, clips, graph, tmp_path):
     name = next(node.name for node in graph.graph if node.op_type == "Conv")
     request = Int8(clips, float_layers={name: "asked for"})
-    bundle = compile_checkpoint(tiny_checkpoint, tmp_path / "b", precision="int8", int8=request)
+    bundle = compile_checkpoint(
+        tiny_checkpoint, tmp_path / "b", precision="int8", int8=request, lowering="fused_pad"
+    )
     kept = [layer for layer in bundle.manifest.artifacts[0].layers if layer.precision != "int8"]
     assert [(layer.name, layer.precision, layer.reason) for layer in kept] == [(name, "fp32", "asked for")]
     assert bundle.manifest.quantization.float_layers == {name: "asked for"}

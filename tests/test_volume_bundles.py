@@ -24,7 +24,11 @@ def written(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "device"),
-    [("s3d-g", "host"), ("howto100m", "reference"), ("top-heavy", "host-tvm")],
+    [
+        ("s3d-g", "host"),
+        pytest.param("howto100m", "reference", marks=pytest.mark.slow),
+        ("top-heavy", "host-tvm"),
+    ],
 )
 def test_a_network_over_volumes_compiles_and_verifies(written, tmp_path, capsys, name, device):
     bundle = compile_checkpoint(written(name), tmp_path / "b", device=device)

@@ -98,25 +98,15 @@ def sampling_of(merger: Merger, segments: int, channels: int = 3) -> Sampling:
 
 
 def _three_numbers(name: str, value: Any, where: object) -> tuple[float, ...]:
-    if isinstance(value, str):
-        value = value.split(",")
-    try:
-        numbers = tuple(float(number) for number in value)
-    except (TypeError, ValueError):
-        numbers = ()
-    if not isinstance(value, Sequence) or len(numbers) != 3:
+    numbers = _numbers(value)
+    if len(numbers) != 3:
         raise ConfigError(f"{name} is {value!r}", where=where, fix="give three numbers, one a channel")
     return numbers
 
 
 def _numbers_of_flow(name: str, value: Any, where: object, channels: int) -> tuple[float, ...]:
     """One number, or one a channel; two are of x and of y."""
-    if isinstance(value, str):
-        value = value.split(",")
-    try:
-        numbers = tuple(float(number) for number in value)
-    except (TypeError, ValueError):
-        numbers = ()
+    numbers = _numbers(value)
     if len(set(numbers)) == 1:
         return numbers[:1]
     if len(numbers) == 2:
@@ -128,6 +118,18 @@ def _numbers_of_flow(name: str, value: Any, where: object, channels: int) -> tup
             fix=f"give one number, or one for each of {channels} channels",
         )
     return numbers
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    """Of a list, or of text with commas between them; none of what is neither."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, Sequence):
+        return ()
+    try:
+        return tuple(float(number) for number in value)
+    except (TypeError, ValueError):
+        return ()
 
 
 def _flow_of(merger: Merger, channels: int) -> Flow | None:

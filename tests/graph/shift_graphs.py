@@ -7,9 +7,9 @@ import onnx
 import onnx_ir as ir
 import onnxruntime
 import torch
+from exported_once import export
 from onnx_ir import tape
 
-from edgevid.graph.export import export
 from edgevid.graph.shift_op import DOMAIN, OPSET, SHIFT, attach_functions, spec_attributes
 from edgevid.models import NetworkConfig, ShiftConfig, build
 from edgevid.shift import Layout, Move, ShiftSpec

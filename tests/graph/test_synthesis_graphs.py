@@ -38,7 +38,12 @@ def relative(found, wanted):
     return np.abs(found - wanted).max() / np.abs(wanted).max()
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+RARE = ("all features at 5x5x5", "without routing")
+
+
+@pytest.mark.parametrize(
+    "variant", [pytest.param(name, marks=[pytest.mark.slow] * (name in RARE)) for name in VARIANTS]
+)
 def test_the_graph_holds_two_shifts_a_temporal_kernel_and_computes_the_same(variant):
     source, model = network(variant), exported(variant)
     assert [spec_of(node) for node in shift_nodes(model)] == [spec for _, spec in source.shift_specs()]

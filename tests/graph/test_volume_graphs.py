@@ -69,7 +69,9 @@ def test_gates_stay_in_float(name, target):
     assert all(node.inputs[1].producer() is not None for node in convolutions)
 
 
-@pytest.mark.parametrize("norm", [True, False], ids=["norm", "plain"])
+@pytest.mark.parametrize(
+    "norm", [pytest.param(True, id="norm"), pytest.param(False, id="plain", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("target", ["openvino", "tensorrt", "tvm"])
 def test_convolutions_that_make_gates_of_gate_shift_stay_in_float_and_all_others_do_not(target, norm):
     """A gate is a 3x3 convolution, a shift and a sum of taps in front of the tanh."""

@@ -46,7 +46,9 @@ def test_all_lowerings_the_plain_export_and_a_proportion_that_moves_nothing(tmp_
     assert "moves no channel" in found.rejected[0].reason
 
 
-@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.slow), "int8"])
+@pytest.mark.parametrize(
+    "precision", ["fp32", *(pytest.param(name, marks=pytest.mark.slow) for name in ("bf16", "int8"))]
+)
 def test_openvino_has_a_default_and_other_networks_without_a_shift(tmp_path, precision):
     pytest.importorskip("openvino")
     if precision not in targets.find("openvino").probe(find_device("host")).precisions:

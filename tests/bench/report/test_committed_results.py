@@ -25,10 +25,12 @@ def material(command):
     return read_material([ROOT / folder for folder in folders])
 
 
-def test_every_curve_is_valid_and_of_three_processes_of_forty_rounds(material):
+def test_every_curve_is_valid_and_of_at_least_three_processes_of_forty_rounds(material):
     assert not material.invalid
     for measured in material.results:
-        assert [run.rounds for run in measured.result.runs] == [40] * 3
+        rounds = [run.rounds for run in measured.result.runs]
+        assert len(rounds) >= 3
+        assert set(rounds) == {40}
 
 
 def test_the_tables_are_those_of_the_samples(command, material, tmp_path):

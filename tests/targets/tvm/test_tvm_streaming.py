@@ -89,9 +89,15 @@ def before_whole_blocks(backbone):
     return of_basic_blocks(backbone, "inplace")
 
 
-@pytest.mark.parametrize("shifts", [unidirectional, of_two_frames_before])
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize(
+    ("backbone", "precision", "shifts"),
+    [
+        ("resnet50", "fp32", unidirectional),
+        ("mobilenet_v2", "int8", unidirectional),
+        ("resnet50", "int8", of_two_frames_before),
+        ("mobilenet_v2", "fp32", of_two_frames_before),
+    ],
+)
 def test_a_frame_takes_the_same_layers_with_the_shift_and_without_it(backbone, precision, shifts):
     network = read_graph(stream_graph(graph_of(backbone, precision, shifts)).model, 8)
     plain = read_graph(stream_graph(graph_of(backbone, precision, unmoved)).model, 8)
@@ -102,7 +108,7 @@ def test_a_frame_takes_the_same_layers_with_the_shift_and_without_it(backbone, p
     assert len(keeping) > 3
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", [pytest.param("resnet50", marks=pytest.mark.slow), "mobilenet_v2"])
 def test_the_module_calls_no_other_functions_than_without_the_shift(tmp_path, stream_once, backbone):
     artifacts = stream_once(backbone, "fp32"), stream_of(tmp_path, backbone, shifts=unmoved)
     mine, plain = ([layer.family for layer in load_list(artifact.folder)] for artifact in artifacts)
@@ -135,7 +141,7 @@ def sqnr(found, wanted):
     return 10 * np.log10(np.square(wanted).sum() / np.square(found - wanted).sum())
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", [pytest.param("fp32", marks=pytest.mark.slow), "int8"])
 def test_a_clip_gets_the_answer_of_the_offline_artifact(tmp_path, stream_once, precision):
     graph, clip = graph_of("mobilenet_v2", precision), video(4, seed=3)[None]
     offline = compiled("tvm", tmp_path, precision=precision, graph=graph)
@@ -144,12 +150,12 @@ def test_a_clip_gets_the_answer_of_the_offline_artifact(tmp_path, stream_once, p
 
 
 OTHER_KINDS = {
-    "lags": (of_several_lags, PRECISIONS),
-    "two before": (of_two_frames_before, ["int8"]),
+    "lags": (of_several_lags, ["int8"]),
+    "two before": (of_two_frames_before, []),
     "in the middle": (in_the_middle, ["fp32"]),
     "basic blocks": (of_basic_blocks, ["int8"]),
     "whole blocks": (before_whole_blocks, ["fp32"]),
-    "displaced": (lambda _: displaced(), PRECISIONS),
+    "displaced": (lambda _: displaced(), ["int8"]),
 }
 """Shifts, and the precisions in which they are not slow tests."""
 
@@ -256,8 +262,8 @@ def test_pixels_are_the_only_thing_that_is_copied_in_int8():
 @pytest.mark.parametrize(
     ("board", "precision"),
     [
-        ("raspberry-pi-5", "fp32"),
         ("cortex-a53", "int8"),
+        pytest.param("raspberry-pi-5", "fp32", marks=pytest.mark.slow),
         pytest.param("raspberry-pi-5", "int8", marks=pytest.mark.slow),
         pytest.param("cortex-a53", "fp32", marks=pytest.mark.slow),
     ],
