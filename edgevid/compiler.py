@@ -20,8 +20,6 @@ from edgevid.batches import compile_batches
 from edgevid.build import check_form, open_here, open_reference
 from edgevid.bundle import (
     Bundle,
-    check_place,
-    new_bundle,
     save_expectation,
     save_sequence,
     seal,
@@ -41,6 +39,7 @@ from edgevid.manifest import (
     Status,
     StreamingRecord,
 )
+from edgevid.new_bundle import check_place, new_bundle
 from edgevid.plan import Plan, plan
 from edgevid.proof import Proof, int8_proof
 from edgevid.source import Say, Source, open_source

@@ -10,11 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgevid.bundle import MEMBERS, Bundle, check_place, new_bundle
+from edgevid.bundle import MEMBERS, Bundle
 from edgevid.compiler import compile_checkpoint
 from edgevid.ensemble import Ensemble, Member, check_members, seal_ensemble
 from edgevid.errors import ConfigError
 from edgevid.int8 import Int8, remove_partial
+from edgevid.new_bundle import check_place, new_bundle
 from edgevid.plan import plan
 from edgevid.source import Say, Source, open_source, with_flow
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgevid.bundle import Bundle, new_bundle, sha256
+from edgevid.bundle import Bundle, sha256
 from edgevid.contract import RunSettings
 from edgevid.errors import BundleError, BundleIntegrityError, BundleVersionError, ConfigError
 from edgevid.manifest import SCHEMA_VERSION
+from edgevid.new_bundle import new_bundle
 
 
 @pytest.fixture
@@ -239,7 +240,7 @@ def test_a_reader_finds_a_whole_bundle_while_it_is_replaced(copy):
 
 
 def test_the_exchange_falls_back_where_the_file_system_has_none(copy, monkeypatch):
-    monkeypatch.setattr("edgevid.bundle._exchange", lambda one, other: False)
+    monkeypatch.setattr("edgevid.new_bundle._exchange", lambda one, other: False)
     manifest = (copy / "manifest.json").read_text()
     with new_bundle(copy) as draft:
         (draft / "manifest.json").write_text(manifest)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgevid.bundle import Bundle, new_bundle
+from edgevid.bundle import Bundle
 from edgevid.calibration.clips import Arrays
 from edgevid.compiler import compile_checkpoint
 from edgevid.contract import Sampling
@@ -15,6 +15,7 @@ from edgevid.ensemble import Ensemble, Member, check_members, is_ensemble
 from edgevid.ensemble_compiler import compile_ensemble
 from edgevid.errors import BundleError, BundleIntegrityError, BundleVersionError, CheckpointError, ConfigError
 from edgevid.int8 import Int8, partial_of
+from edgevid.new_bundle import new_bundle
 from edgevid.plan import plan
 from edgevid.scores import ensemble_scores
 

@@ -2,6 +2,7 @@
 
 import copy
 import re
+import warnings
 from collections import Counter
 from xml.etree import ElementTree as ET
 
@@ -163,15 +164,17 @@ def stacked_file(tiny_network, tmp_path_factory):
         def forward(self, images):
             return self.network.classify(images)
 
-    torch.onnx.export(
-        Images(),
-        (torch.zeros(8, 3, 32, 32),),
-        str(path),
-        dynamo=False,
-        opset_version=13,
-        input_names=["images"],
-        dynamic_axes={"images": {0: "frames"}},
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of tracing
+        torch.onnx.export(
+            Images(),
+            (torch.zeros(8, 3, 32, 32),),
+            str(path),
+            dynamo=False,
+            opset_version=13,
+            input_names=["images"],
+            dynamic_axes={"images": {0: "frames"}},
+        )
     return path
 
 

@@ -16,7 +16,18 @@ FOLDERS = {"edgevid": "edgevid", "targets": "edgevid.targets", "bench": "edgevid
 }
 LEVELS = (
     {"errors", "shift", "contract", "diagnostic", "disk", "target_finder"},
-    {"models", "checkpoints", "graph", "video", "manifest", "bundle", "papers", "scores", "ensemble"},
+    {
+        "models",
+        "checkpoints",
+        "graph",
+        "video",
+        "manifest",
+        "bundle",
+        "new_bundle",
+        "papers",
+        "scores",
+        "ensemble",
+    },
     {"targets", "recognition"},
     {"bench"},
     {"calibration"},

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgevid import targets
-from edgevid.bundle import Bundle, new_bundle, seal
+from edgevid.bundle import Bundle, seal
 from edgevid.calibration.nncf_peer import PRESETS, Preset, quantize_by_nncf
 from edgevid.calibration.table import Method, Table, load_table
 from edgevid.compiler import compile_checkpoint
@@ -23,6 +23,7 @@ from edgevid.errors import VerificationError
 from edgevid.graph.lower import lower
 from edgevid.graph.prelude import with_uint8_clips
 from edgevid.int8 import TABLE, Int8, quantized
+from edgevid.new_bundle import new_bundle
 from edgevid.source import Source, open_source
 from edgevid.targets._profiles import device as find_device
 
