@@ -40,7 +40,7 @@ _PROCESSES = 2
 """Of the last heat: copies of one network differ by half a percent within a process."""
 
 _FEWEST_ROUNDS, _MOST_ROUNDS = 10, 100
-_LAST_HEAT_SECONDS = 2.0
+_LAST_HEAT_SECONDS = 1.0
 """Small networks, whose times differ more, are run in more rounds until this is used up."""
 
 _BUDGET_SECONDS = 120.0

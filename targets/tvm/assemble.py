@@ -24,6 +24,7 @@ from edgevid.targets.tvm.network import (
     Operation,
     sources_of,
 )
+from edgevid.targets.tvm.unchecked import without_checks_of_caches
 
 __all__ = ["Module", "assemble", "build"]
 
@@ -143,7 +144,7 @@ def _pipeline() -> Any:
 
     @tvm.transform.module_pass(opt_level=0)  # type: ignore[untyped-decorator]
     def run(module: Any, _context: Any) -> Any:
-        return tvm.transform.Sequential(
+        lowered = tvm.transform.Sequential(
             [
                 # Sorts and running sums, which LegalizeOps leaves out.
                 relax.backend.DispatchSortScan(),
@@ -158,8 +159,8 @@ def _pipeline() -> Any:
                 passes.LowerRuntimeBuiltin(),
                 passes.ComputePrimValue(),
                 passes.VMShapeLower(),
-                passes.AttachGlobalSymbol(),
             ]
         )(module)
+        return passes.AttachGlobalSymbol()(without_checks_of_caches(lowered, ENTRY))
 
     return run

@@ -287,3 +287,17 @@ def test_on_a_board_the_caches_stay_there(tmp_path, emulated_board, board, preci
         assert compare(found, wanted).max_relative <= 1e-4
     else:
         assert sqnr(found, wanted) > 30
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((1, 1, 1, 1, 1), "float32"), (None, "int32")])
+def test_the_kernel_refuses_a_cache_that_is_none_of_its_own(stream_once, shape, dtype):
+    """What calls the module without edgevid may give it anything."""
+    import tvm
+
+    artifact = stream_once("mobilenet_v2", "fp32")
+    with opened(artifact) as session:
+        stream = session.stream()
+        first = stream._caches[0].numpy()
+        stream._caches[0] = tvm.runtime.tensor(np.zeros(shape or first.shape, dtype))
+        with pytest.raises((TypeError, ValueError, RuntimeError), match="cache"):
+            stream.step(video(1)[0])
