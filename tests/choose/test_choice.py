@@ -255,10 +255,10 @@ def test_other_weights_and_classes_are_the_same_network(graph):
     "changed",
     [
         {"size": 64},
-        {"segments": 2},
+        pytest.param({"segments": 2}, marks=pytest.mark.slow),
         {"shift": None},
         {"shift": ShiftConfig(proportion="1/2")},
-        {"channels": (16, 8, 8, 16, 24)},
+        pytest.param({"channels": (16, 8, 8, 16, 24)}, marks=pytest.mark.slow),
     ],
 )
 def test_another_size_shift_or_width_is_another_network(graph, changed):

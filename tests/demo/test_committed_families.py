@@ -1,7 +1,9 @@
-"""What is committed of the families' small members holds together, and int8 costs none of them a point."""
+"""What is committed of the families holds together: int8 of small members, the speed of full-size ones."""
 
 from pathlib import Path
 
+from edgevid.bench.storage import load_result
+from edgevid.demo import families_speed
 from edgevid.demo.families import FAMILIES
 from edgevid.demo.families_int8 import DEVICES, Drops, claims, markdown
 
@@ -30,3 +32,15 @@ def test_int8_costs_no_member_more_than_a_point_on_any_device() -> None:
     }
     assert len(claims(found.drops)) == len(found.drops)
     assert all(claim.met for claim in claims(found.drops))
+
+
+def test_where_the_speed_was_measured_no_other_runtime_is_faster_by_more_than_two_percent() -> None:
+    results = {file.parent.name: load_result(file) for file in sorted(FOLDER.glob("*/peers.json"))}
+    assert results
+    for result in results.values():
+        assert [run.rounds for run in result.runs] == [40] * 3
+        row = families_speed.row_of(result)
+        assert row.verdict == "VALID"
+        assert row.ratio is not None
+        assert row.ratio.median <= 1.02
+    assert (FOLDER / "speed.md").read_text(encoding="utf-8") == families_speed.markdown(results, {})

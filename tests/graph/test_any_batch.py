@@ -33,7 +33,7 @@ def joined(text, *, other=None, batches=(2, 3), **constants):
     return with_any_batch(one, two)
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "mobilenet_v2"])
+@pytest.mark.parametrize("backbone", [pytest.param("resnet18", marks=pytest.mark.slow), "mobilenet_v2"])
 def test_it_computes_for_every_batch_what_pytorch_does(backbone):
     one = lower(with_any_batch(exported(backbone, 1), exported(backbone, 4)), "slice_concat")
     for batch in (1, 2, 3):

@@ -49,8 +49,16 @@ def test_the_graph_holds_the_specs_of_the_network_and_computes_the_same(backbone
     assert relative(run_onnx(model, frames), logits_of(source, frames)) <= 1e-5
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("name", LOWERINGS)
+@pytest.mark.parametrize(
+    ("backbone", "name"),
+    [
+        *(("resnet50", name) for name in LOWERINGS),
+        *(
+            pytest.param("mobilenet_v2", name, marks=[pytest.mark.slow] * (name != "fused_pad"))
+            for name in LOWERINGS
+        ),
+    ],
+)
 def test_every_lowering_computes_the_same(backbone, name):
     batch = 1 if LOWERINGS[name].one_clip_only else 2
     source = network(backbone, "T+H+W")

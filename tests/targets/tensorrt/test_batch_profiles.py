@@ -7,7 +7,7 @@ import numpy as np
 import onnx as onnx_package
 import onnx_ir as ir
 import pytest
-from typed_graphs import BACKBONES, LOWERING, canonical, clips, ranges, run
+from typed_graphs import LOWERING, canonical, clips, ranges, run
 from typer.testing import CliRunner
 
 from edgevid import targets
@@ -36,8 +36,14 @@ from edgevid.targets.tensorrt.layer_report import load_report
 
 RTX = pytest.mark.skipif(not machine.installed_version("tensorrt-rtx"), reason="needs tensorrt-rtx")
 BATCHES = (1, 2, 4)
-BOTH = pytest.mark.parametrize("backbone", BACKBONES)
-PRECISIONS = pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+NETWORKS = pytest.mark.parametrize(
+    ("backbone", "precision"),
+    [
+        *(("resnet50", precision) for precision in ("fp32", "fp16", "int8")),
+        ("mobilenet_v2", "int8"),
+        *(pytest.param("mobilenet_v2", precision, marks=pytest.mark.slow) for precision in ("fp32", "fp16")),
+    ],
+)
 
 
 def graph(backbone, precision, batch):
@@ -61,8 +67,7 @@ def compiled(folder, model, precision, lowering="slice_concat", **given):
     return targets.find("tensorrt").compile(model, options)
 
 
-@BOTH
-@PRECISIONS
+@NETWORKS
 def test_a_typed_graph_of_any_batch_computes_what_that_of_the_batch_does(backbone, precision):
     one = typed(any_batch(backbone, precision), precision, "tensorrt_rtx")
     for batch in (1, 3):
@@ -72,8 +77,7 @@ def test_a_typed_graph_of_any_batch_computes_what_that_of_the_batch_does(backbon
 
 
 @RTX
-@BOTH
-@PRECISIONS
+@NETWORKS
 def test_one_engine_holds_all_batches_with_the_kernels_of_each_alone(backbone, precision, tmp_path):
     made = compiled(tmp_path / "all", any_batch(backbone, precision), precision, batches=BATCHES)
     assert [path.name for path in made.folder.glob("*.engine")] == ["model.engine"]
