@@ -77,7 +77,7 @@ def test_in_float_the_runner_computes_what_the_reference_computed(float_bundle, 
             assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("count", [50, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [100, pytest.param(200, marks=pytest.mark.slow)])
 def test_in_int8_the_runner_answers_as_the_simulation_does(int8_bundle, source, tmp_path, count):
     clips, packed = Generated("hard", count, SEED), tmp_path / "clips"
     pack(clips, packed)
