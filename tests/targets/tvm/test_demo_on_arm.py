@@ -86,9 +86,7 @@ def test_in_int8_the_runner_answers_as_the_simulation_does(int8_bundle, source, 
     on_the_board(int8_bundle, "--eval", packed, "-o", tmp_path / "logits")
     measured = read_logits(tmp_path / "logits" / "logits.json", open_pack(packed), expected.shape[1])
     got = measured.logits.reshape(len(pixels), -1)
-    assert (got.argmax(1) != expected.argmax(1)).sum() <= max(count // 100, 1), (
-        "where two classes are as good"
-    )
+    assert (got.argmax(1) != expected.argmax(1)).sum() <= count // 100, "where two classes are as good"
     error = np.square(got - expected).sum()
     assert 10 * np.log10(np.square(expected).sum() / error) >= 30
 
