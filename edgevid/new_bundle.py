@@ -6,8 +6,8 @@ import contextlib
 import ctypes
 import errno
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,12 +31,10 @@ def new_bundle(place: Path) -> Iterator[Path]:
     """
     place = place.absolute()
     check_place(place)
+    # Its name is chosen before it exists: an interrupt may come at any moment after.
+    draft = place.with_name(f".{place.name}.{secrets.token_hex(8)}.partial")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".partial", dir=place.parent))
-    except OSError as error:
-        raise _disk_error(error, place) from error
-    try:
+        draft.mkdir(mode=0o700, parents=True)
         yield draft
         draft.chmod(0o755)
         _sync(draft)

@@ -254,6 +254,19 @@ def test_an_interrupt_leaves_no_partial_bundle(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupt_as_the_folder_comes_into_being_leaves_none(tmp_path, monkeypatch):
+    make = Path.mkdir
+
+    def interrupted(self, *arguments, **options):
+        make(self, *arguments, **options)
+        raise SystemExit(143)
+
+    monkeypatch.setattr(Path, "mkdir", interrupted)
+    with pytest.raises(SystemExit), new_bundle(tmp_path / "b"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_other_peoples_folders_and_files_are_never_replaced(tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.txt").write_text("years of work")
