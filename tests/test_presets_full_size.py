@@ -3,11 +3,13 @@
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from edgevid.checkpoints import read
 from edgevid.compiler import compile_checkpoint
+from edgevid.demo.evaluate import normalized
 from edgevid.demo.families_speed import random_checkpoint
 from edgevid.graph.shift_op import shift_nodes
 from edgevid.models.registry import preset, preset_names
@@ -35,8 +37,9 @@ def test_a_preset_verifies_in_openvino_and_onnxruntime_at_its_full_size(name, fo
     checkpoint = read(folder / "network.safetensors")
     config, network = checkpoint.config, checkpoint.network().eval()
     assert config == preset(name).config
-    shape = (1, config.segments, 3, config.size, config.size)
-    clip = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    shape = (1, config.segments, config.size, config.size, 3)
+    pixels = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    clip = normalized(pixels, checkpoint.normalization).contiguous()
     with torch.no_grad():
         logits, backwards = network(clip), network(clip.flip(1))
     assert (relative(backwards, logits) > 1e-4) == config.mixes_time

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from edgevid.bench.bundles import bench_bundles
@@ -29,12 +30,14 @@ from edgevid.bench.summary import Estimate, summarize
 from edgevid.bundle import Bundle
 from edgevid.checkpoints import write
 from edgevid.compiler import compile_checkpoint
-from edgevid.contract import RunSettings
+from edgevid.contract import RunSettings, TensorSpec
 from edgevid.demo.evaluate import normalized
 from edgevid.demo.families_table import markdown_table
 from edgevid.disk import write_text
 from edgevid.errors import BenchmarkError, EdgevidError
+from edgevid.graph.verify import random_clips
 from edgevid.models import build
+from edgevid.models.non_local import NonLocal
 from edgevid.models.registry import preset
 from edgevid.overhead.sweep import PROTOCOL
 from edgevid.peers import PEERS, bench_peers
@@ -86,16 +89,23 @@ class Row:
 
 
 def random_checkpoint(name: str, path: Path) -> None:
-    """Write a preset's network with random weights, its batch norms fitted to clips so that values last."""
+    """Write a preset's network with random weights that answers clips and noise with numbers of one size.
+
+    Its batch norms are fitted to both, and what attention adds is little beside what it is added to.
+    """
     chosen = preset(name)
     config = chosen.config
-    clips, _ = make_clips("hard", 2, SEED, length=config.segments, size=config.size)
+    clips, _ = make_clips("hard", 1, SEED, length=config.segments, size=config.size)
+    pixels = TensorSpec("pixels", (1, *clips.shape[1:]), "uint8")
+    clips = np.concatenate([clips, random_clips(pixels, 2, SEED)])
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(SEED)
         network = build(config).train()
         for layer in network.modules():
             if isinstance(layer, torch.nn.BatchNorm2d | torch.nn.BatchNorm3d):
                 layer.momentum = None  # the average of all that it sees
+            elif isinstance(layer, NonLocal):
+                torch.nn.init.constant_(layer.bn.weight, 0.1)
         network(normalized(clips, chosen.normalization))
     write(path, network.eval(), normalization=chosen.normalization, sampling=chosen.sampling)
 
