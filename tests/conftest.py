@@ -1,6 +1,7 @@
 """Fixtures that several folders share: tiny checkpoints and bundles."""
 
 import contextlib
+import functools
 import gc
 import os
 from importlib import import_module
@@ -62,6 +63,17 @@ def each_network_is_exported_once(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(exported_once.FOLDER, str(folder))
         patch.setattr(import_module("edgevid.graph.export"), "export", exported_once.export)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def the_exporter_lists_its_operations_once():
+    """PyTorch's exporter finds out anew for each network what it can translate: a third of a small export."""
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    listed = functools.cache(ONNXRegistry.from_torchlib)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(listed))
         yield
 
 
