@@ -105,7 +105,7 @@ def random_checkpoint(name: str, path: Path) -> None:
             if isinstance(layer, torch.nn.BatchNorm2d | torch.nn.BatchNorm3d):
                 layer.momentum = None  # the average of all that it sees
             elif isinstance(layer, NonLocal):
-                torch.nn.init.constant_(layer.bn.weight, 0.1)
+                torch.nn.init.constant_(layer.bn.get_parameter("weight"), 0.1)
         network(normalized(clips, chosen.normalization))
     write(path, network.eval(), normalization=chosen.normalization, sampling=chosen.sampling)
 
