@@ -51,13 +51,15 @@ def test_files_are_h264_in_folders_of_their_classes_beside_a_list(tmp_path: Path
         assert (stream.width, stream.height, stream.frames) == (32, 32, 5)
 
 
-def test_the_same_seed_writes_the_same_clips(tmp_path: Path) -> None:
-    for folder in ("one", "two"):
-        write_videos(tmp_path / folder, "hard", 1, seed=3, length=6, size=32)
-    first, second = (next((tmp_path / folder).rglob("*.mp4")) for folder in ("one", "two"))
-    assert first.name == second.name
-    frames = [_decoded(path).astype(int) for path in (first, second)]
-    assert np.abs(frames[0] - frames[1]).mean() < 0.5
+def test_the_same_seed_writes_the_same_files(tmp_path: Path) -> None:
+    """Whatever the memory held before: decoding in between leaves something there."""
+    found = set()
+    for number in range(20):
+        listing = write_videos(tmp_path / str(number), "hard", 1, seed=3, length=6, size=32)
+        (video,) = listing.parent.rglob("*.mp4")
+        found.add((video.name, video.read_bytes()))
+        _decoded(video)
+    assert len(found) == 1
 
 
 def test_clips_of_two_splits_live_in_one_folder(tmp_path: Path) -> None:
