@@ -17,7 +17,7 @@ from edgevid.models.registry import preset, preset_names
 from edgevid.targets.onnxruntime import evaluate
 
 PIXELS = {"mean": (127.5,) * 3, "std": (127.5,) * 3, "color": "RGB"}
-SMALLEST = {"inception_v3": 96}
+SMALLEST = {"inception_v3": 101}
 
 
 def movements(graph):
